@@ -1,0 +1,21 @@
+//! Configuration: defaults < file < environment < flags.
+//!
+//! `config/default.toml` is the only place a default is written; it is compiled in and parsed like any other file, so
+//! every key is commented there and a key that is not there does not exist.
+
+pub mod duration;
+mod load;
+mod sections;
+
+pub use load::{ConfigError, Overrides, load};
+pub use sections::{Config, Data, Database, Engine, Limits, Log, LogFormat, Node, Operator, Server, Session, Vault};
+
+/// The defaults, as the text users see.
+pub const DEFAULTS: &str = include_str!("../../config/default.toml");
+
+impl Config {
+    /// The defaults alone.
+    pub fn defaults() -> Self {
+        toml::from_str(DEFAULTS).expect("a test parses config/default.toml")
+    }
+}

@@ -1,0 +1,251 @@
+//! The sections of the configuration, one struct each. What a key means stands in `config/default.toml`.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use secrecy::SecretString;
+use serde::Deserialize;
+
+use super::duration;
+
+/// The whole configuration.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// `[server]`
+    pub server: Server,
+    /// `[operator]`
+    pub operator: Operator,
+    /// `[data]`
+    pub data: Data,
+    /// `[database]`
+    pub database: Database,
+    /// `[vault]`
+    pub vault: Vault,
+    /// `[engine]`
+    pub engine: Engine,
+    /// `[session]`
+    pub session: Session,
+    /// `[node]`
+    pub node: Node,
+    /// `[limits]`
+    pub limits: Limits,
+    /// `[log]`
+    pub log: Log,
+}
+
+/// `[server]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Server {
+    /// Where clients connect.
+    pub listen: SocketAddr,
+    /// The address people and phones reach this gateway at; links and the sign-in QR are made from it, never from a Host
+    /// header. Empty: http:// and the listen address.
+    pub public_url: String,
+    /// Proxies in front of the gateway (addresses or networks): X-Forwarded-For is believed from these only.
+    pub trusted_proxies: Vec<String>,
+    /// Threads that serve HTTP; 0 means one for each core.
+    pub workers: usize,
+    /// Open client connections at most; further ones wait.
+    pub max_connections: u32,
+    /// A client must have sent its request head within this time.
+    #[serde(deserialize_with = "duration::deserialize")]
+    pub request_head_timeout: Duration,
+    /// After a stop signal, requests under way may take this long.
+    #[serde(deserialize_with = "duration::deserialize")]
+    pub shutdown_timeout: Duration,
+}
+
+/// `[operator]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Operator {
+    /// Where the operator's routes and metrics are served. Keep it away from the public.
+    pub listen: SocketAddr,
+}
+
+/// `[data]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Data {
+    /// Where the private PostgreSQL, the vault key and first-start keys are kept. Empty: /var/lib/wagate as root,
+    /// otherwise $XDG_DATA_HOME/wagate or ~/.local/share/wagate.
+    pub dir: String,
+}
+
+/// `[database]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Database {
+    /// A PostgreSQL to use, as postgres://user:password@host/database; the variable DATABASE_URL is read too.
+    /// Empty: a private cluster in the data folder, started from the installed PostgreSQL.
+    pub url: SecretString,
+    /// Connections in the pool. 4 to 10 serve one node; more only wait on each other.
+    pub max_connections: u32,
+    /// How long a request waits for one of them.
+    #[serde(deserialize_with = "duration::deserialize")]
+    pub acquire_timeout: Duration,
+    /// Where PostgreSQL's programs are. Empty: they are looked for.
+    pub bin_dir: String,
+}
+
+/// `[vault]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Vault {
+    /// Key-encryption keys, each as "id = file". Empty: one is made in the data folder on the first start. Back it up:
+    /// without it every instance must be linked again.
+    pub keys: BTreeMap<String, PathBuf>,
+    /// The id of the key that new instances use. Empty: the only one there is.
+    pub active: String,
+}
+
+/// `[engine]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Engine {
+    /// The device name a phone lists under "Linked devices".
+    pub device_name: String,
+    /// The WhatsApp web version to present, as "2.3000.1023456789". Empty: learned from WhatsApp, refreshed as below.
+    pub wa_version: String,
+    /// How often the learned version is refreshed.
+    #[serde(deserialize_with = "duration::deserialize")]
+    pub wa_version_refresh: Duration,
+    /// How long the connection's handshake may take.
+    #[serde(deserialize_with = "duration::deserialize")]
+    pub connect_timeout: Duration,
+    /// How long an answer from WhatsApp may take.
+    #[serde(deserialize_with = "duration::deserialize")]
+    pub request_timeout: Duration,
+    /// One-time prekeys made for a new device (5 to 812). WhatsApp hands one to each new correspondent; more are made
+    /// before they run out.
+    pub prekeys: u32,
+}
+
+/// `[session]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Session {
+    /// An unlinked instance must have a code within this time, or the healer stops and starts it.
+    #[serde(deserialize_with = "duration::deserialize")]
+    pub first_code_deadline: Duration,
+    /// That many such starts in a row, and an unlinked instance is FAILED stalled.
+    pub max_stalls: u32,
+    /// From the scan to WORKING.
+    #[serde(deserialize_with = "duration::deserialize")]
+    pub pairing_deadline: Duration,
+    /// A linked instance must be logged in within this time after its start, or it is tried again.
+    #[serde(deserialize_with = "duration::deserialize")]
+    pub login_deadline: Duration,
+    /// WORKING is proven by data at most this old; a silent connection is probed in time and dropped if nothing answers.
+    #[serde(deserialize_with = "duration::deserialize")]
+    pub liveness_timeout: Duration,
+    /// A request for a code keeps a new round coming for this long.
+    #[serde(deserialize_with = "duration::deserialize")]
+    pub demand_window: Duration,
+    /// Rounds of codes while somebody asks.
+    pub max_rounds: u32,
+    /// After the last of them, a request is refused for this long.
+    #[serde(deserialize_with = "duration::deserialize")]
+    pub rounds_cooldown: Duration,
+    /// Waits between attempts to reach WhatsApp: full jitter, doubling from the first to the last.
+    #[serde(deserialize_with = "duration::deserialize")]
+    pub backoff_min: Duration,
+    /// See the key before.
+    #[serde(deserialize_with = "duration::deserialize")]
+    pub backoff_max: Duration,
+    /// After a ban has run out, the log-in is tried once after this much more, at random.
+    #[serde(deserialize_with = "duration::deserialize")]
+    pub ban_grace_min: Duration,
+    /// See the key before.
+    #[serde(deserialize_with = "duration::deserialize")]
+    pub ban_grace_max: Duration,
+    /// After another connection took a device's place while the lease is ours, one retry.
+    #[serde(deserialize_with = "duration::deserialize")]
+    pub replaced_retry: Duration,
+    /// The breaker of a node opens at this many failures and this share of all attempts within the window …
+    pub breaker_failures: u32,
+    /// See the key before.
+    pub breaker_share: f64,
+    /// See the key before.
+    #[serde(deserialize_with = "duration::deserialize")]
+    pub breaker_window: Duration,
+    /// … and lets one probe through this often.
+    #[serde(deserialize_with = "duration::deserialize")]
+    pub breaker_probe_interval: Duration,
+    /// Log-ins a second on a node, whatever the cause.
+    pub logins_per_second: u32,
+}
+
+/// `[node]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Node {
+    /// What this node is called in answers; empty: the host's name.
+    pub name: String,
+    /// Where other nodes reach this one, as host:port; empty: the listen address.
+    pub advertise: String,
+    /// A node's lease: renewed this often, each renewal given up after this long, gone after the time to live, and
+    /// trusted only until the start of the last renewal plus the trust.
+    #[serde(deserialize_with = "duration::deserialize")]
+    pub lease_renew_interval: Duration,
+    /// See the key before.
+    #[serde(deserialize_with = "duration::deserialize")]
+    pub lease_renew_timeout: Duration,
+    /// See the key before.
+    #[serde(deserialize_with = "duration::deserialize")]
+    pub lease_ttl: Duration,
+    /// See the key before.
+    #[serde(deserialize_with = "duration::deserialize")]
+    pub lease_trust: Duration,
+    /// How often the truth is reread for what should run.
+    #[serde(deserialize_with = "duration::deserialize")]
+    pub reconcile_interval: Duration,
+}
+
+/// `[limits]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Limits {
+    /// Requests a second and burst of one token.
+    pub api_per_second: u32,
+    /// See the key before.
+    pub api_burst: u32,
+    /// Requests a second and burst for QR codes, of one token and instance.
+    pub qr_per_second: u32,
+    /// See the key before.
+    pub qr_burst: u32,
+    /// Failed authentications a minute of one client address (IPv6: of its /64); beyond it, further failures get 429.
+    pub failed_auth_per_minute: u32,
+    /// Look-ups of unknown tokens a second, so that guessing cannot load the database.
+    pub token_lookups_per_second: u32,
+    /// How long a looked-up token is remembered.
+    #[serde(deserialize_with = "duration::deserialize")]
+    pub token_cache_ttl: Duration,
+    /// How often revoked tokens are dropped on this node.
+    #[serde(deserialize_with = "duration::deserialize")]
+    pub revocation_interval: Duration,
+}
+
+/// `[log]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Log {
+    /// A level, or tracing filter directives: "info", "wagate=debug,info".
+    pub filter: String,
+    /// "text" for people, "json" for machines.
+    pub format: LogFormat,
+}
+
+/// How log lines are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// For machines, one object a line.
+    Json,
+}

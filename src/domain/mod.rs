@@ -1,0 +1,9 @@
+//! The words of the field and the decisions made in them. Nothing here does IO, reads a clock or draws a random number.
+
+pub mod account;
+pub mod clock;
+pub mod instance;
+pub mod profile;
+pub mod qr_code;
+pub mod session;
+pub mod token;

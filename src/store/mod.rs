@@ -1,0 +1,22 @@
+//! The truth: PostgreSQL. This module holds the only SQL of the house, one file a table.
+//!
+//! Functions take a connection, not the pool: the caller owns the transaction. A missing row is `Ok(None)`. Every query
+//! on a tenant's rows names the account or the instance.
+
+/// A statement failed.
+#[derive(Debug, thiserror::Error)]
+#[error("the database could not {action}")]
+pub struct StoreError {
+    /// What we were doing, as an infinitive: "read the instance".
+    pub action: &'static str,
+    /// What the driver said.
+    #[source]
+    pub source: sqlx::Error,
+}
+
+impl StoreError {
+    /// For `map_err`: `query.await.map_err(StoreError::while_("read the instance"))`.
+    pub fn while_(action: &'static str) -> impl FnOnce(sqlx::Error) -> Self {
+        move |source| Self { action, source }
+    }
+}
