@@ -3,6 +3,7 @@
 pub mod account;
 pub mod clock;
 pub mod instance;
+pub mod lease;
 pub mod profile;
 pub mod qr_code;
 pub mod session;

@@ -11,24 +11,17 @@ use std::time::Duration;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use tokio::sync::mpsc;
-use uuid::Uuid;
 
 use crate::domain::instance::InstanceId;
+use crate::domain::lease::Fence;
 use crate::domain::profile::Profile;
 use crate::domain::qr_code::QrValue;
+
+pub mod whatsapp;
 
 /// Numbers the runs of this process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct RunId(pub u64);
-
-/// The right to write an instance's state: every write transaction proves it against `instance_lease` first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Fence {
-    /// This boot of this node.
-    pub node_id: Uuid,
-    /// The instance's epoch under that lease.
-    pub epoch: i64,
-}
 
 /// What a run is started for.
 #[derive(Debug, Clone, Copy)]

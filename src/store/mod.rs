@@ -3,6 +3,33 @@
 //! Functions take a connection, not the pool: the caller owns the transaction. A missing row is `Ok(None)`. Every query
 //! on a tenant's rows names the account or the instance.
 
+use sqlx::{PgPool, Postgres, Transaction};
+
+pub mod lease;
+
+/// A handle on the database; cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Store {
+    pool: PgPool,
+}
+
+impl Store {
+    /// Wraps a pool that is already connected to a migrated database.
+    pub fn new(pool: PgPool) -> Self {
+        Self { pool }
+    }
+
+    /// The pool, for single statements.
+    pub fn pool(&self) -> &PgPool {
+        &self.pool
+    }
+
+    /// Begins a transaction.
+    pub async fn begin(&self) -> Result<Transaction<'static, Postgres>, StoreError> {
+        self.pool.begin().await.map_err(StoreError::while_("begin a transaction"))
+    }
+}
+
 /// A statement failed.
 #[derive(Debug, thiserror::Error)]
 #[error("the database could not {action}")]

@@ -1,1 +1,2 @@
-fn main() {}
+//! The integration tests: one binary, the real `Application`, a database each, the sandbox as WhatsApp.
+#![allow(missing_docs)]
