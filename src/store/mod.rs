@@ -5,7 +5,9 @@
 
 use sqlx::{PgPool, Postgres, Transaction};
 
+pub mod engine_state;
 pub mod lease;
+pub mod vault;
 
 /// A handle on the database; cheap to clone.
 #[derive(Debug, Clone)]
