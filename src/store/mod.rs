@@ -6,8 +6,10 @@
 use sqlx::{PgPool, Postgres, Transaction};
 
 pub mod embedded;
+pub mod engine_state;
 pub mod lease;
 pub mod pool;
+pub mod vault;
 
 pub use pool::{ConnectError, MIGRATOR};
 

@@ -1,1 +1,3 @@
-//! Placeholder.
+//! The engine on `whatsapp-rust`.
+
+pub mod backend;
