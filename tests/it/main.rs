@@ -1,4 +1,6 @@
 //! The integration tests: one binary, the real `Application`, a database each, the sandbox as WhatsApp.
-#![allow(missing_docs)]
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod connecting;
+mod embedded;
 mod support;
