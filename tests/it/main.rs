@@ -1,5 +1,7 @@
 //! The integration tests: one binary, the real `Application`, a database each, the sandbox as WhatsApp.
 #![allow(missing_docs)]
 
+mod connecting;
+mod embedded;
 mod imports;
 mod support;
