@@ -5,7 +5,11 @@
 
 use sqlx::{PgPool, Postgres, Transaction};
 
+pub mod embedded;
 pub mod lease;
+pub mod pool;
+
+pub use pool::{ConnectError, MIGRATOR};
 
 /// A handle on the database; cheap to clone.
 #[derive(Debug, Clone)]

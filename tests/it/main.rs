@@ -1,2 +1,4 @@
 //! The integration tests: one binary, the real `Application`, a database each, the sandbox as WhatsApp.
 #![allow(missing_docs)]
+
+mod support;

@@ -1,0 +1,64 @@
+//! Where the server's Unix socket is: beside the data, unless its path would be too long for the kernel.
+
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest, Sha256};
+
+use super::EmbeddedError;
+use super::os_user::OsUser;
+
+/// No TCP port is opened; the number only names the socket.
+pub(super) const PORT: u16 = 5432;
+/// `sockaddr_un.sun_path` is 108 bytes with its closing zero (unix(7)).
+const LONGEST_PATH: usize = 107;
+
+/// The socket inside such a folder.
+pub(super) fn path_in(folder: &Path) -> PathBuf {
+    folder.join(format!(".s.PGSQL.{PORT}"))
+}
+
+/// The socket's folder, made 0700 for the server's user.
+pub(super) fn folder(data_dir: &Path, user: &OsUser) -> Result<PathBuf, EmbeddedError> {
+    let beside = data_dir.join("run");
+    let folder = if fits(&beside) { beside } else { runtime_folder(user).join(short_name(data_dir)) };
+    user.make_private(&folder)?;
+    Ok(folder)
+}
+
+fn fits(folder: &Path) -> bool {
+    path_in(folder).as_os_str().len() <= LONGEST_PATH
+}
+
+/// Every process that shares the server must come to the same folder, so no variable of its environment has a say.
+fn runtime_folder(user: &OsUser) -> PathBuf {
+    let preferred = if user.switch { PathBuf::from("/run") } else { PathBuf::from(format!("/run/user/{}", user.uid)) };
+    if preferred.is_dir() { preferred } else { PathBuf::from("/tmp") }
+}
+
+/// One name for one data folder.
+fn short_name(data_dir: &Path) -> String {
+    let digest = Sha256::digest(data_dir.as_os_str().as_encoded_bytes());
+    let hex: String = digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+    format!("wagate-{hex}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_of_107_bytes_fits_and_one_of_108_does_not() {
+        let socket_name = "/.s.PGSQL.5432".len();
+        let longest = PathBuf::from(format!("/{}", "d".repeat(LONGEST_PATH - socket_name - 1)));
+        assert_eq!(path_in(&longest).as_os_str().len(), 107);
+        assert!(fits(&longest));
+        assert!(!fits(&PathBuf::from(format!("{}d", longest.display()))));
+    }
+
+    #[test]
+    fn the_short_name_tells_folders_apart_and_always_fits() {
+        let (one, other) = (short_name(Path::new("/one")), short_name(Path::new("/other")));
+        assert_ne!(one, other);
+        assert!(fits(&Path::new("/run/user/4294967295").join(one)));
+    }
+}
