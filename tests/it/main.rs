@@ -1,7 +1,9 @@
 //! The integration tests: one binary, the real `Application`, a database each, the sandbox as WhatsApp.
-#![allow(missing_docs)]
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod connecting;
 mod embedded;
 mod imports;
+#[cfg(feature = "sandbox")]
+mod sandbox;
 mod support;
