@@ -314,7 +314,8 @@ async fn a_stale_pid_file_does_not_stop_it() {
     for pid in [ended.id(), stranger.id()] {
         let stale =
             format!("{pid}\n{}\n1700000000\n5432\n/nowhere\n\n  5432001    98304\nready   \n", cluster.display());
-        fs::write(cluster.join("postmaster.pid"), stale).unwrap();
+        fs::write(cluster.join("postmaster.pid"), &stale).unwrap();
+        fs::write(folder.path().join("postgres/run/.s.PGSQL.5432.lock"), &stale).unwrap();
         let embedded = Embedded::start(quick(&folder)).await.unwrap();
         assert_ne!(embedded.pid(), Some(pid));
         connect(&embedded).await.ping().await.unwrap();

@@ -13,13 +13,13 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use nix::unistd::Pid;
 use sha2::{Digest, Sha256};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{AssertSqlSafe, Connection, PgConnection, PgPool};
+use uuid::Uuid;
 use wagate::store::embedded::{Embedded, EmbeddedConfig};
 use wagate::store::{MIGRATOR, Store};
 
@@ -72,10 +72,9 @@ impl TestDatabase {
     }
 }
 
-/// `test_<process>_<number>`: the keeper drops it when that process has ended.
+/// `test_<process>_<random>`: the keeper drops it when that process has ended.
 fn database_name() -> String {
-    static NUMBER: AtomicU32 = AtomicU32::new(0);
-    format!("test_{}_{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed))
+    format!("test_{}_{}", std::process::id(), Uuid::new_v4().simple())
 }
 
 /// The template with today's migrations, made by whichever test comes first.
