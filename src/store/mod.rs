@@ -3,12 +3,17 @@
 //! Functions take a connection, not the pool: the caller owns the transaction. A missing row is `Ok(None)`. Every query
 //! on a tenant's rows names the account or the instance.
 
+use sqlx::pool::PoolConnection;
 use sqlx::{PgPool, Postgres, Transaction};
 
+pub mod account;
+pub mod audit;
 pub mod embedded;
 pub mod engine_state;
+pub mod instance;
 pub mod lease;
 pub mod pool;
+pub mod token;
 pub mod vault;
 
 pub use pool::{ConnectError, MIGRATOR};
@@ -28,6 +33,11 @@ impl Store {
     /// The pool, for single statements.
     pub fn pool(&self) -> &PgPool {
         &self.pool
+    }
+
+    /// A connection, for statements that need no transaction.
+    pub async fn acquire(&self) -> Result<PoolConnection<Postgres>, StoreError> {
+        self.pool.acquire().await.map_err(StoreError::while_("get a connection"))
     }
 
     /// Begins a transaction.
@@ -51,5 +61,11 @@ impl StoreError {
     /// For `map_err`: `query.await.map_err(StoreError::while_("read the instance"))`.
     pub fn while_(action: &'static str) -> impl FnOnce(sqlx::Error) -> Self {
         move |source| Self { action, source }
+    }
+
+    /// A column holds what this release cannot read.
+    pub fn unreadable(action: &'static str, column: &'static str) -> Self {
+        let source = sqlx::Error::ColumnDecode { index: column.to_owned(), source: "an unknown value".into() };
+        Self { action, source }
     }
 }
