@@ -7,7 +7,9 @@ use sqlx::{PgPool, Postgres, Transaction};
 
 pub mod embedded;
 pub mod lease;
+pub mod node;
 pub mod pool;
+pub mod session;
 
 pub use pool::{ConnectError, MIGRATOR};
 
