@@ -12,7 +12,9 @@ pub mod embedded;
 pub mod engine_state;
 pub mod instance;
 pub mod lease;
+pub mod node;
 pub mod pool;
+pub mod session;
 pub mod token;
 pub mod vault;
 

@@ -1,9 +1,11 @@
 //! The integration tests: one binary, the real `Application`, a database each, the sandbox as WhatsApp.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod cluster;
 mod connecting;
 mod embedded;
 mod imports;
 #[cfg(feature = "sandbox")]
 mod sandbox;
+mod supervisor;
 mod support;
