@@ -1,4 +1,5 @@
 //! The integration tests: one binary, the real `Application`, a database each, the sandbox as WhatsApp.
 #![allow(missing_docs)]
 
+mod api;
 mod support;
