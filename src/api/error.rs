@@ -37,9 +37,7 @@ pub enum ApiError {
     #[error("The request body did not arrive in time.")]
     BodyTimeout,
     /// The body is neither JSON nor a form.
-    #[error(
-        "The request body must be JSON or an application/x-www-form-urlencoded form, in UTF-8 and not compressed."
-    )]
+    #[error("The request body must be JSON or an application/x-www-form-urlencoded form, in UTF-8 and not compressed.")]
     UnsupportedMediaType,
     /// The body is not what its type says.
     #[error("The request body is malformed: {0}.")]
@@ -126,7 +124,9 @@ impl StatusMismatch {
         let what = match self.code {
             "already_linked" => "The instance is linked already, there is nothing to scan".to_owned(),
             "pairing_in_progress" => "The code was scanned and WhatsApp is still finishing".to_owned(),
-            _ => format!("Session status is not as expected: it is {}, expected {}", self.status, expected.join(" or ")),
+            _ => {
+                format!("Session status is not as expected: it is {}, expected {}", self.status, expected.join(" or "))
+            }
         };
         match self.retry_after {
             Some(seconds) => format!("{what}. Retry after {seconds} s."),
@@ -136,7 +136,8 @@ impl StatusMismatch {
 }
 
 fn problems_message(problems: &[ParameterProblem]) -> String {
-    let problems: Vec<String> = problems.iter().map(|problem| format!("{} {}", problem.name, problem.problem)).collect();
+    let problems: Vec<String> =
+        problems.iter().map(|problem| format!("{} {}", problem.name, problem.problem)).collect();
     format!("Bad parameters: {}.", problems.join("; "))
 }
 

@@ -63,11 +63,7 @@ pub async fn count(conn: &mut PgConnection, account: AccountId) -> Result<u64, S
 }
 
 /// Finds an instance of an account. Another account's is as absent as one that never was.
-pub async fn find(
-    conn: &mut PgConnection,
-    account: AccountId,
-    id: InstanceId,
-) -> Result<Option<Instance>, StoreError> {
+pub async fn find(conn: &mut PgConnection, account: AccountId, id: InstanceId) -> Result<Option<Instance>, StoreError> {
     sqlx::query!(
         "SELECT name, metadata, config, created_at FROM instance WHERE id = $2 AND account_id = $1",
         account.0,
@@ -123,19 +119,4 @@ pub async fn page(
             })
         })
         .collect()
-}
-
-/// Erases an instance and, by its foreign keys, everything of it; its id is never issued again. The caller's
-/// transaction holds its lease. `false` if it was gone already.
-pub async fn erase(conn: &mut PgConnection, id: InstanceId, now: DateTime<Utc>) -> Result<bool, StoreError> {
-    sqlx::query!(
-        r#"WITH erased AS (DELETE FROM instance WHERE id = $1 RETURNING id)
-           INSERT INTO retired_instance (id, retired_at) SELECT id, $2 FROM erased"#,
-        id.as_str(),
-        now,
-    )
-    .execute(conn)
-    .await
-    .map(|done| done.rows_affected() == 1)
-    .map_err(StoreError::while_("erase the instance"))
 }

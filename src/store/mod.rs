@@ -4,7 +4,7 @@
 //! on a tenant's rows names the account or the instance.
 
 use sqlx::pool::PoolConnection;
-use sqlx::{PgPool, Postgres, Transaction};
+use sqlx::{Connection as _, PgPool, Postgres, Transaction};
 
 pub mod account;
 pub mod audit;
@@ -40,6 +40,12 @@ impl Store {
     /// A connection, for statements that need no transaction.
     pub async fn acquire(&self) -> Result<PoolConnection<Postgres>, StoreError> {
         self.pool.acquire().await.map_err(StoreError::while_("get a connection"))
+    }
+
+    /// Whether the database answers.
+    pub async fn ping(&self) -> Result<(), StoreError> {
+        let mut conn = self.acquire().await?;
+        conn.ping().await.map_err(StoreError::while_("answer a ping"))
     }
 
     /// Begins a transaction.

@@ -1,6 +1,7 @@
 //! The integration tests: one binary, the real `Application`, a database each, the sandbox as WhatsApp.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod api;
 mod cluster;
 mod connecting;
 mod embedded;
