@@ -151,7 +151,7 @@ fn digest(device: &Device) -> Node {
     let short = |id: u32| NodeBuilder::new("id").bytes(&id.to_be_bytes()[1..]).build();
     NodeBuilder::new("digest")
         .children([
-            leaf("registration", &registration.registration_id.to_be_bytes()),
+            leaf("registration", &registration.signal_id.to_be_bytes()),
             leaf("type", &[5]),
             leaf("identity", &registration.identity_key),
             NodeBuilder::new("skey")

@@ -7,6 +7,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -123,7 +124,7 @@ impl Connection {
         }
         let mut linking: Option<(String, Box<LinkRequest>)> = None;
         loop {
-            match self.wake(&mut nodes, true).await? {
+            match self.wake(&mut nodes, true, withheld.and_then(|strike| strike.until)).await? {
                 Wake::Over => return Ok(()),
                 Wake::Look => {
                     if withheld.is_some_and(|strike| !self.network.is_fault_active(strike.id)) {
@@ -186,7 +187,7 @@ impl Connection {
             return refuse(&mut nodes, refusal).await;
         }
         while self.network.mute(self.socket.id).is_some() {
-            match self.wake(&mut nodes, false).await? {
+            match self.wake(&mut nodes, false, None).await? {
                 Wake::Over => return Ok(()),
                 Wake::Command(Command::End(end)) => return self.end(&mut nodes, end).await,
                 Wake::Node(_) | Wake::Command(_) | Wake::Rotation | Wake::Look => {}
@@ -205,14 +206,13 @@ impl Connection {
         }
         let mut key_share = None;
         loop {
-            match self.wake(&mut nodes, false).await? {
+            match self.wake(&mut nodes, false, None).await? {
                 Wake::Over => return Ok(()),
-                Wake::Rotation | Wake::Look => {}
+                Wake::Rotation | Wake::Look | Wake::Command(Command::Link(_)) => {}
                 Wake::Command(Command::Probe(answer)) => {
                     let _ = answer.send(!nodes.is_gone().await);
                 }
                 Wake::Command(Command::End(end)) => return self.end(&mut nodes, end).await,
-                Wake::Command(Command::Link(_)) => {}
                 Wake::Node(node) => {
                     if let Some(end) = self.serve_node(&mut nodes, &phone, id, &node, &mut key_share).await? {
                         return self.end(&mut nodes, end).await;
@@ -299,21 +299,22 @@ impl Connection {
         part(nodes).await
     }
 
-    /// Waits for something to do. While a fault mutes the connection, what the client sends is lost.
-    async fn wake(&mut self, nodes: &mut NodeStream, rotates: bool) -> Result<Wake> {
+    /// Waits for something to do, until `until` at the latest. While a fault mutes the connection, what the client sends
+    /// is lost.
+    async fn wake(&mut self, nodes: &mut NodeStream, rotates: bool, until: Option<DateTime<Utc>>) -> Result<Wake> {
         loop {
             let mute = self.network.mute(self.socket.id);
             let is_deaf = mute.is_some_and(|strike| strike.kind == FaultKind::HalfOpen);
             let rotation = if rotates { self.network.next_rotation(self.socket.id) } else { None };
             let network = Arc::clone(&self.network);
-            let deadline =
-                |at: Option<chrono::DateTime<chrono::Utc>>| -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
-                    match at {
-                        Some(at) => network.clock.sleep_until(at),
-                        None => Box::pin(std::future::pending()),
-                    }
-                };
-            let over = mute.and_then(|Strike { until, .. }| until);
+            let deadline = |at: Option<DateTime<Utc>>| -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+                match at {
+                    Some(at) => network.clock.sleep_until(at),
+                    None => Box::pin(std::future::pending()),
+                }
+            };
+            let unmuted = mute.and_then(|Strike { until, .. }| until);
+            let look = unmuted.into_iter().chain(until).min();
             tokio::select! {
                 command = self.socket.commands.recv() => {
                     return Ok(command.map_or(Wake::Over, Wake::Command));
@@ -321,7 +322,7 @@ impl Connection {
                 _ = self.faults.changed() => return Ok(Wake::Look),
                 _ = self.factor.changed(), if rotates => {}
                 () = deadline(rotation) => return Ok(Wake::Rotation),
-                () = deadline(over) => return Ok(Wake::Look),
+                () = deadline(look) => return Ok(Wake::Look),
                 node = nodes.next(), if !is_deaf => match node? {
                     None => {
                         self.network.end_life(self.socket.id);

@@ -48,8 +48,8 @@ pub(super) struct SignedPreKey {
 pub(super) struct Registration {
     /// Its identity key.
     pub(super) identity_key: [u8; 32],
-    /// Its Signal registration.
-    pub(super) registration_id: u32,
+    /// Its Signal registration id.
+    pub(super) signal_id: u32,
     /// Its signed prekey.
     pub(super) signed_prekey: SignedPreKey,
 }
@@ -61,7 +61,7 @@ impl Registration {
         let [a, b, c] = <[u8; 3]>::try_from(data.e_skey_id.as_deref()?).ok()?;
         Some(Self {
             identity_key: data.e_ident.as_deref()?.try_into().ok()?,
-            registration_id: u32::from_be_bytes(data.e_regid.as_deref()?.try_into().ok()?),
+            signal_id: u32::from_be_bytes(data.e_regid.as_deref()?.try_into().ok()?),
             signed_prekey: SignedPreKey {
                 id: u32::from_be_bytes([0, a, b, c]),
                 public: data.e_skey_val.as_deref()?.try_into().ok()?,

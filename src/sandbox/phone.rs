@@ -129,7 +129,6 @@ impl DeviceDetails {
             key_index: Some(self.key_index),
             account_type: Some(ADVEncryptionType::E2EE),
             device_type: Some(ADVEncryptionType::E2EE),
-            ..Default::default()
         }
         .encode_to_vec()
     }

@@ -129,7 +129,8 @@ impl Network {
                 entry.tell(Command::End(End::Replaced));
             }
         }
-        self.changed.notify_one();
+        let number = device.id.number.clone();
+        self.keep(&mut state, &number);
         true
     }
 
@@ -176,10 +177,11 @@ impl Network {
 
     /// Changes what is known of a device.
     pub(in crate::sandbox) fn update_device(&self, id: &DeviceId, change: impl FnOnce(&mut Device)) {
-        if let Some(device) = self.state.lock().devices.get_mut(id) {
+        let mut state = self.state.lock();
+        if let Some(device) = state.devices.get_mut(id) {
             change(device);
+            self.keep(&mut state, &id.number);
         }
-        self.changed.notify_one();
     }
 }
 
