@@ -37,3 +37,17 @@ pub fn configure(state: &Data<ApiState>) -> impl FnOnce(&mut ServiceConfig) + us
         );
     }
 }
+
+/// Adds what the operator's listener serves: today the health of the node.
+pub fn configure_operator(state: &Data<ApiState>) -> impl FnOnce(&mut ServiceConfig) + use<> {
+    let state = state.clone();
+    move |config: &mut ServiceConfig| {
+        config.service(
+            web::scope("")
+                .app_data(state)
+                .wrap(from_fn(answer::frame))
+                .configure(routes::add_health)
+                .default_service(web::to(routes::no_route)),
+        );
+    }
+}

@@ -26,7 +26,13 @@ pub(super) fn add(config: &mut web::ServiceConfig) {
         .service(route("/v2/session/stop", CONTROL, session::stop::stop))
         .service(route("/v2/session/restart", CONTROL, session::restart::restart))
         .service(route("/v2/session/logout", POST, session::logout::logout))
-        .service(route("/v2/session/delete", DELETE, session::delete::delete))
+        .service(route("/v2/session/delete", DELETE, session::delete::delete));
+    add_health(config);
+}
+
+/// Adds the health of the node, which both listeners tell.
+pub(super) fn add_health(config: &mut web::ServiceConfig) {
+    config
         .service(route("/health/live", GET, health::live))
         .service(route("/health/ready", GET, health::ready));
 }

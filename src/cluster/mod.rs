@@ -3,6 +3,7 @@
 //! A node lives for one *tenure*: from its registration until it resigns or can no longer prove that it is alive. All
 //! that it does to WhatsApp it does within a tenure; when [`Tenure::ended`] fires, every socket goes at once.
 
+mod boots;
 pub mod forward;
 mod node;
 mod owner;
@@ -17,6 +18,7 @@ use crate::domain::instance::InstanceId;
 use crate::domain::lease::NodeId;
 use crate::store::{Store, StoreError};
 
+pub use boots::Boots;
 pub use node::{NodeSettings, NodeTask};
 pub use owner::Owner;
 

@@ -19,7 +19,7 @@ use crate::config;
 use crate::domain::lease::NodeId;
 use crate::store::{StoreError, node as table};
 
-use super::{Shared, Tenure};
+use super::{Boots, Shared, Tenure};
 
 /// How this node presents itself, and the times of its lease.
 #[derive(Debug, Clone)]
@@ -57,6 +57,7 @@ pub struct NodeTask {
     shared: Arc<Shared>,
     settings: NodeSettings,
     rng: StdRng,
+    boots: Option<Boots>,
 }
 
 /// A moment by both clocks.
@@ -73,7 +74,12 @@ enum End {
 
 impl NodeTask {
     pub(super) fn new(shared: Arc<Shared>, settings: NodeSettings, seed: u64) -> Self {
-        Self { shared, settings, rng: StdRng::seed_from_u64(seed) }
+        Self { shared, settings, rng: StdRng::seed_from_u64(seed), boots: None }
+    }
+
+    /// Writes every id down before registering under it, for whoever comes after us on this machine.
+    pub fn recorded_in(self, boots: Boots) -> Self {
+        Self { boots: Some(boots), ..self }
     }
 
     /// Runs until the node resigns. From `token` on it drains: it stays alive and takes no more instances.
@@ -101,6 +107,10 @@ impl NodeTask {
     async fn register(&mut self) -> Option<(NodeId, Moment)> {
         loop {
             let node_id = NodeId(uuid::Builder::from_random_bytes(self.rng.random()).into_uuid());
+            if let Some(Err(error)) = self.boots.as_ref().map(|boots| boots.record(node_id)) {
+                // Without it a successor only waits until this lease has run out.
+                warn!(error = &error as &dyn std::error::Error, "the node's id could not be written down");
+            }
             let started = self.moment();
             let attempt = async {
                 let mut conn =

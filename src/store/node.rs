@@ -66,6 +66,16 @@ pub async fn bury_expired(conn: &mut PgConnection) -> Result<u64, StoreError> {
         .map_err(StoreError::while_("remove dead nodes"))
 }
 
+/// Removes nodes that are known to be dead, whatever time they have left.
+pub async fn bury(conn: &mut PgConnection, dead: &[NodeId]) -> Result<u64, StoreError> {
+    let ids: Vec<uuid::Uuid> = dead.iter().map(|node| node.0).collect();
+    sqlx::query!("DELETE FROM node WHERE id = ANY($1)", &ids)
+        .execute(conn)
+        .await
+        .map(|done| done.rows_affected())
+        .map_err(StoreError::while_("remove the nodes of dead processes"))
+}
+
 /// How many nodes take instances on.
 pub async fn count_serving(conn: &mut PgConnection) -> Result<i64, StoreError> {
     sqlx::query_scalar!(r#"SELECT count(*) AS "count!" FROM node WHERE expires_at > now() AND NOT draining"#)
