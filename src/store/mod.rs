@@ -11,7 +11,9 @@ pub mod audit;
 pub mod embedded;
 pub mod instance;
 pub mod lease;
+pub mod node;
 pub mod pool;
+pub mod session;
 pub mod token;
 
 pub use pool::{ConnectError, MIGRATOR};

@@ -2,4 +2,6 @@
 #![allow(missing_docs)]
 
 mod api;
+mod cluster;
+mod supervisor;
 mod support;
