@@ -53,13 +53,12 @@ fn given_id(headers: &HeaderMap) -> Option<String> {
 fn render(response: ServiceResponse, id: &str) -> ServiceResponse {
     let (request, response) = response.into_parts();
     let foreign;
-    let error = match response.error().and_then(|error| error.as_error::<ApiError>()) {
-        Some(error) => error,
-        None => {
-            // The framework's own, such as a broken extractor: never a client's to see.
-            foreign = ApiError::Internal("the framework refused the request".into());
-            &foreign
-        }
+    let error = if let Some(error) = response.error().and_then(|error| error.as_error::<ApiError>()) {
+        error
+    } else {
+        // The framework's own, such as a broken extractor: never a client's to see.
+        foreign = ApiError::Internal("the framework refused the request".into());
+        &foreign
     };
     if let ApiError::Internal(_) = error {
         let route = request.match_pattern().unwrap_or_default();

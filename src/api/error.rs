@@ -12,8 +12,7 @@ use crate::domain::instance::InstanceId;
 use crate::domain::session::Status;
 use crate::limit::Refused;
 use crate::store::StoreError;
-
-use super::sessions::SessionError;
+use crate::supervisor::SupervisorError;
 
 /// Seconds to wait when nothing better is known.
 pub const DEFAULT_RETRY_AFTER: u64 = 10;
@@ -78,9 +77,9 @@ pub enum ApiError {
     /// WhatsApp could not be reached; nothing was changed.
     #[error("WhatsApp could not be reached. Retry after {DEFAULT_RETRY_AFTER} s.")]
     UpstreamUnreachable,
-    /// WhatsApp did not answer in time; nothing was changed.
-    #[error("WhatsApp did not answer in time. Retry after {DEFAULT_RETRY_AFTER} s.")]
-    UpstreamTimeout,
+    /// No node serves the instance at this moment.
+    #[error("The node that serves this instance could not be reached. Retry after {DEFAULT_RETRY_AFTER} s.")]
+    OwnerUnreachable,
     /// The node has more new tokens to look up than it may.
     #[error("The gateway is busy. Retry after 2 s.")]
     Busy,
@@ -161,7 +160,7 @@ impl ApiError {
             Self::SessionStatus(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::RateLimited(_) => StatusCode::TOO_MANY_REQUESTS,
             Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
-            Self::UpstreamUnreachable | Self::UpstreamTimeout => StatusCode::BAD_GATEWAY,
+            Self::UpstreamUnreachable | Self::OwnerUnreachable => StatusCode::BAD_GATEWAY,
             Self::Busy => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
@@ -185,7 +184,7 @@ impl ApiError {
             Self::QuotaReached { .. } => "quota_reached",
             Self::SessionStatus(mismatch) => mismatch.code,
             Self::UpstreamUnreachable => "upstream_unreachable",
-            Self::UpstreamTimeout => "upstream_timeout",
+            Self::OwnerUnreachable => "owner_unreachable",
             Self::Busy => "busy",
             Self::Internal(_) => "internal_error",
         }
@@ -196,7 +195,7 @@ impl ApiError {
         match self {
             Self::RateLimited(refused) => Some(retry_seconds(refused)),
             Self::SessionStatus(mismatch) => mismatch.retry_after,
-            Self::UpstreamUnreachable | Self::UpstreamTimeout => Some(DEFAULT_RETRY_AFTER),
+            Self::UpstreamUnreachable | Self::OwnerUnreachable => Some(DEFAULT_RETRY_AFTER),
             Self::Busy => Some(2),
             Self::NotFound
             | Self::MethodNotAllowed { .. }
@@ -237,21 +236,14 @@ impl From<StoreError> for ApiError {
     }
 }
 
-impl From<SessionError> for ApiError {
-    fn from(error: SessionError) -> Self {
+impl From<SupervisorError> for ApiError {
+    fn from(error: SupervisorError) -> Self {
         match error {
-            SessionError::NotFound => Self::SessionNotFound,
-            SessionError::Status(view) => Self::SessionStatus(StatusMismatch {
-                code: "session_status_mismatch",
-                instance_id: view.instance_id,
-                status: view.status,
-                expected: &[],
-                recovering: view.recovering,
-                retry_after: view.recovering.then_some(DEFAULT_RETRY_AFTER),
-            }),
-            SessionError::UpstreamUnreachable => Self::UpstreamUnreachable,
-            SessionError::UpstreamTimeout => Self::UpstreamTimeout,
-            SessionError::Internal(source) => Self::Internal(source),
+            SupervisorError::NotFound => Self::SessionNotFound,
+            SupervisorError::Unreachable => Self::UpstreamUnreachable,
+            // Until requests are forwarded, another node's instance is as far away as one whose owner is gone.
+            SupervisorError::Elsewhere { .. } | SupervisorError::NotServing => Self::OwnerUnreachable,
+            SupervisorError::NotStored | SupervisorError::Store(_) => Self::Internal(Box::new(error)),
         }
     }
 }

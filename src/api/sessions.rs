@@ -1,44 +1,42 @@
-//! What the handlers ask of the running sessions: the supervisor's handle in the product, a script in tests.
+//! What the handlers ask of the running sessions: [`Supervisor`] in the product, a script in the tests, where every state
+//! of the contract must stand in front of every route.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use sqlx::PgConnection;
 
 use crate::domain::instance::InstanceId;
 use crate::domain::qr_code::QrCode;
-use crate::domain::session::{Desired, SessionView, Status};
+use crate::domain::session::{SessionView, Status};
+use crate::supervisor::{LogoutOutcome, QrRefusal, Supervisor, SupervisorError};
 
-/// The sessions of this gateway.
+/// The sessions of this gateway; each method is [`Supervisor`]'s of that name.
 #[async_trait]
 pub trait Sessions: Send + Sync + 'static {
-    /// Adds the rows of a new instance's session, within the transaction that creates the instance.
-    async fn admit(&self, conn: &mut PgConnection, id: InstanceId, desired: Desired) -> Result<(), SessionError>;
-
     /// The session as it stands.
-    async fn view(&self, id: InstanceId) -> Result<SessionView, SessionError>;
+    async fn view(&self, id: InstanceId) -> Result<SessionView, SupervisorError>;
 
-    /// Those of `ids` that there are, in any order.
-    async fn views(&self, ids: &[InstanceId]) -> Result<Vec<SessionView>, SessionError>;
+    /// Those of `ids` that there are.
+    async fn views(&self, ids: &[InstanceId]) -> Result<Vec<SessionView>, SupervisorError>;
 
     /// The live code; waits for one for as long as `wait`, starting the session if a request for a code may.
-    async fn qr(&self, id: InstanceId, wait: Duration) -> Result<Arc<QrCode>, SessionError>;
+    async fn qr(&self, id: InstanceId, wait: Duration) -> Result<Arc<QrCode>, QrRefusal>;
 
     /// The owner wants it running.
-    async fn start(&self, id: InstanceId) -> Result<SessionView, SessionError>;
+    async fn start(&self, id: InstanceId) -> Result<SessionView, SupervisorError>;
 
     /// The owner wants it resting; the link stays.
-    async fn stop(&self, id: InstanceId) -> Result<SessionView, SessionError>;
+    async fn stop(&self, id: InstanceId) -> Result<SessionView, SupervisorError>;
 
     /// The owner wants a fresh connection.
-    async fn restart(&self, id: InstanceId) -> Result<SessionView, SessionError>;
+    async fn restart(&self, id: InstanceId) -> Result<SessionView, SupervisorError>;
 
     /// Unlinks the device and deletes its keys. With `force`, also when WhatsApp cannot be told.
-    async fn logout(&self, id: InstanceId, force: bool) -> Result<LogoutOutcome, SessionError>;
+    async fn logout(&self, id: InstanceId, force: bool) -> Result<LogoutOutcome, SupervisorError>;
 
     /// Unlinks as [`Sessions::logout`] does and erases everything of the instance.
-    async fn delete(&self, id: InstanceId, force: bool) -> Result<LogoutOutcome, SessionError>;
+    async fn delete(&self, id: InstanceId, force: bool) -> Result<LogoutOutcome, SupervisorError>;
 
     /// The session once it stands at one of `statuses`, or as it stands when `timeout` has passed.
     async fn wait_for(
@@ -46,19 +44,10 @@ pub trait Sessions: Send + Sync + 'static {
         id: InstanceId,
         statuses: &[Status],
         timeout: Duration,
-    ) -> Result<SessionView, SessionError>;
+    ) -> Result<SessionView, SupervisorError>;
 
     /// What this node needs in order to serve sessions.
     fn readiness(&self) -> Readiness;
-}
-
-/// Whether a logout reached WhatsApp.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LogoutOutcome {
-    /// WhatsApp confirmed it, or there was no link.
-    Unlinked,
-    /// Erased here only: the phone still lists the device.
-    ErasedHere,
 }
 
 /// What `/health/ready` tells of the sessions.
@@ -66,26 +55,54 @@ pub enum LogoutOutcome {
 pub struct Readiness {
     /// This node's lease is held and trusted.
     pub lease: bool,
-    /// The engine can be started.
+    /// Clients can be started. WhatsApp being out of reach is no reason to send requests elsewhere.
     pub engine: bool,
 }
 
-/// Why a session did not do what was asked.
-#[derive(Debug, thiserror::Error)]
-pub enum SessionError {
-    /// There is no such instance.
-    #[error("there is no such instance")]
-    NotFound,
-    /// Not as it stands; the view says how that is.
-    #[error("the session stands at {}", .0.status)]
-    Status(Box<SessionView>),
-    /// WhatsApp could not be reached, or did not confirm; nothing was changed.
-    #[error("WhatsApp could not be reached")]
-    UpstreamUnreachable,
-    /// WhatsApp did not answer in time; nothing was changed.
-    #[error("WhatsApp did not answer in time")]
-    UpstreamTimeout,
-    /// This gateway could not do it.
-    #[error("the session could not be served")]
-    Internal(#[source] Box<dyn std::error::Error + Send + Sync>),
+#[async_trait]
+impl Sessions for Supervisor {
+    async fn view(&self, id: InstanceId) -> Result<SessionView, SupervisorError> {
+        Self::view(self, id).await
+    }
+
+    async fn views(&self, ids: &[InstanceId]) -> Result<Vec<SessionView>, SupervisorError> {
+        Self::views(self, ids).await
+    }
+
+    async fn qr(&self, id: InstanceId, wait: Duration) -> Result<Arc<QrCode>, QrRefusal> {
+        Self::qr(self, id, wait).await
+    }
+
+    async fn start(&self, id: InstanceId) -> Result<SessionView, SupervisorError> {
+        Self::start(self, id).await
+    }
+
+    async fn stop(&self, id: InstanceId) -> Result<SessionView, SupervisorError> {
+        Self::stop(self, id).await
+    }
+
+    async fn restart(&self, id: InstanceId) -> Result<SessionView, SupervisorError> {
+        Self::restart(self, id).await
+    }
+
+    async fn logout(&self, id: InstanceId, force: bool) -> Result<LogoutOutcome, SupervisorError> {
+        Self::logout(self, id, force).await
+    }
+
+    async fn delete(&self, id: InstanceId, force: bool) -> Result<LogoutOutcome, SupervisorError> {
+        Self::delete(self, id, force).await
+    }
+
+    async fn wait_for(
+        &self,
+        id: InstanceId,
+        statuses: &[Status],
+        timeout: Duration,
+    ) -> Result<SessionView, SupervisorError> {
+        Self::wait_for(self, id, statuses, timeout).await
+    }
+
+    fn readiness(&self) -> Readiness {
+        Readiness { lease: self.holds_lease(), engine: self.is_running() }
+    }
 }

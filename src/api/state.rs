@@ -53,7 +53,7 @@ pub struct ApiState {
     pub(crate) qr_limit: KeyedLimiter<(Uuid, InstanceId)>,
     pub(crate) failures: KeyedLimiter<AddressKey>,
     pub(crate) trusted_proxies: TrustedProxies,
-    pub(crate) rounds: Rounds,
+    pub(in crate::api) rounds: Rounds,
     /// Whose an instance is never changes, and its id is never issued again: no entry can become wrong.
     owners: RwLock<HashMap<InstanceId, AccountId>>,
     rng: Mutex<StdRng>,

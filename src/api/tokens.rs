@@ -70,11 +70,14 @@ pub enum Unresolved {
     Store(StoreError),
 }
 
+/// An unknown token and until when it is taken for one.
+type Slot = Option<(TokenHash, Duration)>;
+
 /// The tokens this node has met.
 #[derive(Debug)]
 pub struct Tokens {
     known: RwLock<HashMap<TokenHash, Arc<Caller>>>,
-    unknown: Mutex<Box<[Option<(TokenHash, Duration)>]>>,
+    unknown: Mutex<Box<[Slot]>>,
     lookups: Limiter,
     policy: Policy,
     ttl: Duration,
@@ -117,18 +120,13 @@ impl Tokens {
         let mut conn = store.acquire().await.map_err(Unresolved::Store)?;
         let found = token::find_live(&mut conn, &hash, now).await.map_err(Unresolved::Store)?;
         let limiter = known.map(|caller| Arc::clone(&caller.limiter));
-        match found.and_then(|found| self.caller(found, limiter)) {
-            Some(caller) => {
-                let caller = Arc::new(caller);
-                self.known.write().insert(hash, Arc::clone(&caller));
-                Ok(caller)
-            }
-            None => {
-                self.known.write().remove(&hash);
-                self.remember_unknown(hash);
-                Err(Unresolved::Unknown)
-            }
-        }
+        let Some(caller) = found.and_then(|found| self.caller(found, limiter)).map(Arc::new) else {
+            self.known.write().remove(&hash);
+            self.remember_unknown(hash);
+            return Err(Unresolved::Unknown);
+        };
+        self.known.write().insert(hash, Arc::clone(&caller));
+        Ok(caller)
     }
 
     fn caller(&self, found: LiveToken, limiter: Option<Arc<Limiter>>) -> Option<Caller> {

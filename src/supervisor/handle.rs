@@ -225,6 +225,16 @@ impl Supervisor {
         }
     }
 
+    /// Whether this node may take instances on: it is registered and its lease is trusted.
+    pub fn holds_lease(&self) -> bool {
+        self.inner.cluster.tenure().is_some()
+    }
+
+    /// Whether clients may still be started: `false` once the stop has begun.
+    pub fn is_running(&self) -> bool {
+        !self.inner.token.is_cancelled()
+    }
+
     /// Something may have to run: the reconciler looks at once instead of at its next turn.
     pub fn wake(&self, _id: InstanceId) {
         self.inner.woken.notify_one();

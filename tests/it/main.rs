@@ -4,8 +4,14 @@
 mod api;
 mod cluster;
 mod connecting;
+#[cfg(feature = "sandbox")]
+mod crash;
 mod embedded;
+#[cfg(feature = "sandbox")]
+mod fleet;
 mod imports;
+#[cfg(feature = "sandbox")]
+mod onboarding;
 #[cfg(feature = "sandbox")]
 mod sandbox;
 mod supervisor;

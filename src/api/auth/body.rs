@@ -13,7 +13,7 @@ use crate::qr::{CAMERA_PREFIX, Matrix, TooLong, render};
 
 /// What the code is drawn from.
 #[derive(Debug, Clone, Copy)]
-pub struct Source<'a> {
+pub(super) struct Source<'a> {
     code: &'a QrCode,
     camera: bool,
 }
@@ -27,12 +27,12 @@ struct Inside<'a> {
 
 impl<'a> Source<'a> {
     /// The value itself, or with `camera` the link that opens WhatsApp.
-    pub fn new(code: &'a QrCode, camera: bool) -> Self {
+    pub(super) fn new(code: &'a QrCode, camera: bool) -> Self {
         Self { code, camera }
     }
 
     /// `{"mimetype": …, "data": base64 of {"value", "expiry"}}`
-    pub fn envelope(self) -> Rendition {
+    pub(super) fn envelope(self) -> Rendition {
         if self.camera {
             return self.make_envelope();
         }
@@ -40,7 +40,7 @@ impl<'a> Source<'a> {
     }
 
     /// `{"qr": "data:image/png;base64,…"}` at the default scale.
-    pub fn image(self) -> Result<Rendition, ApiError> {
+    pub(super) fn image(self) -> Result<Rendition, ApiError> {
         if self.camera {
             return self.make_image();
         }
@@ -52,7 +52,7 @@ impl<'a> Source<'a> {
     }
 
     /// A PNG.
-    pub fn png(self, scale: u8) -> Result<Rendition, ApiError> {
+    pub(super) fn png(self, scale: u8) -> Result<Rendition, ApiError> {
         if self.camera || scale != DEFAULT_SCALE {
             return self.make_png(scale);
         }
@@ -64,12 +64,12 @@ impl<'a> Source<'a> {
     }
 
     /// An SVG document.
-    pub fn svg(self) -> Result<Rendition, ApiError> {
+    pub(super) fn svg(self) -> Result<Rendition, ApiError> {
         Ok(rendition(render::svg(&self.matrix()?)))
     }
 
     /// Half blocks for a terminal.
-    pub fn text(self) -> Result<Rendition, ApiError> {
+    pub(super) fn text(self) -> Result<Rendition, ApiError> {
         Ok(rendition(render::text(&self.matrix()?)))
     }
 

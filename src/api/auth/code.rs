@@ -8,17 +8,20 @@ use serde_json::json;
 
 use crate::api::error::{ApiError, DEFAULT_RETRY_AFTER, StatusMismatch};
 use crate::api::extract::Call;
-use crate::api::sessions::SessionError;
 use crate::domain::instance::InstanceId;
 use crate::domain::qr_code::QrCode;
-use crate::domain::session::{Reason, SessionView, Status};
+use crate::domain::session::{SessionView, Status};
 use crate::store::audit::Action;
+use crate::supervisor::{QrRefusal, QrRefusalKind};
 
 /// Seconds a request waits for a code unless asked otherwise.
 pub(super) const DEFAULT_WAIT: u32 = 5;
 
 /// The longest wait, in seconds.
 pub(super) const MAX_WAIT: u32 = 25;
+
+/// Seconds after which a pairing is over, one way or the other.
+const PAIRING_RETRY_AFTER: u64 = 2;
 
 /// The live code of an instance. The first of a round leaves a line in the audit log before anybody sees it.
 pub(super) async fn live(call: &Call, id: InstanceId, wait: Duration) -> Result<Arc<QrCode>, ApiError> {
@@ -35,34 +38,27 @@ pub(super) async fn live(call: &Call, id: InstanceId, wait: Duration) -> Result<
     Ok(code)
 }
 
-fn refusal(error: SessionError, now: DateTime<Utc>) -> ApiError {
-    match error {
-        SessionError::Status(view) => no_code(&view, now),
-        SessionError::NotFound
-        | SessionError::UpstreamUnreachable
-        | SessionError::UpstreamTimeout
-        | SessionError::Internal(_) => error.into(),
-    }
-}
-
 /// Why a session has no code to show (the table of linking).
-fn no_code(view: &SessionView, now: DateTime<Utc>) -> ApiError {
-    let starting = view.status == Status::Starting;
-    let (code, recovering) = match view.reason {
-        // Before `linked`: a device that was scanned is linked, and still on its way.
-        Some(Reason::Pairing) if starting => ("pairing_in_progress", true),
-        _ if view.linked => ("already_linked", false),
-        _ if starting && view.upstream_failing => return ApiError::UpstreamUnreachable,
-        _ => ("session_status_mismatch", view.recovering),
+fn refusal(refusal: QrRefusal, now: DateTime<Utc>) -> ApiError {
+    let (kind, view) = match refusal {
+        QrRefusal::Supervisor(error) => return error.into(),
+        QrRefusal::Session { kind, view } => (kind, view),
     };
-    let retry_after = match code {
-        "pairing_in_progress" => Some(2),
-        _ if recovering => Some(retry_after(view, now)),
-        _ => None,
+    let (code, retry_after) = match kind {
+        QrRefusalKind::UpstreamUnreachable => return ApiError::UpstreamUnreachable,
+        QrRefusalKind::AlreadyLinked => ("already_linked", None),
+        QrRefusalKind::PairingInProgress => ("pairing_in_progress", Some(PAIRING_RETRY_AFTER)),
+        QrRefusalKind::PasskeyRequired | QrRefusalKind::NotRecovering => ("session_status_mismatch", None),
+        QrRefusalKind::NotReady => ("session_status_mismatch", Some(retry_after(&view, now))),
     };
-    let expected = &[Status::ScanQrCode];
-    let (instance_id, status) = (view.instance_id, view.status);
-    ApiError::SessionStatus(StatusMismatch { code, instance_id, status, expected, recovering, retry_after })
+    ApiError::SessionStatus(StatusMismatch {
+        code,
+        instance_id: view.instance_id,
+        status: view.status,
+        expected: &[Status::ScanQrCode],
+        recovering: retry_after.is_some(),
+        retry_after,
+    })
 }
 
 /// Seconds to the next expected change, from 2 to 20; 10 when nothing better is known.

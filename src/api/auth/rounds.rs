@@ -13,7 +13,7 @@ const ROUND: TimeDelta = TimeDelta::seconds(160);
 
 /// The last code shown of each instance.
 #[derive(Debug, Default)]
-pub struct Rounds(Mutex<HashMap<InstanceId, Shown>>);
+pub(in crate::api) struct Rounds(Mutex<HashMap<InstanceId, Shown>>);
 
 #[derive(Debug, Clone, Copy)]
 struct Shown {
@@ -23,7 +23,7 @@ struct Shown {
 
 impl Rounds {
     /// Notes that a code is shown; `true` if it is the first of its round. A round's attempts only grow.
-    pub fn begins_with(&self, id: InstanceId, code: &QrCode) -> bool {
+    pub(in crate::api) fn begins_with(&self, id: InstanceId, code: &QrCode) -> bool {
         let shown = Shown { attempt: code.attempt, expires_at: code.expires_at };
         let former = self.0.lock().insert(id, shown);
         former.is_none_or(|former| {
@@ -34,12 +34,12 @@ impl Rounds {
     }
 
     /// Forgets one instance.
-    pub fn forget(&self, id: InstanceId) {
+    pub(in crate::api) fn forget(&self, id: InstanceId) {
         self.0.lock().remove(&id);
     }
 
     /// Forgets rounds that have ended.
-    pub fn prune(&self, now: DateTime<Utc>) {
+    pub(in crate::api) fn prune(&self, now: DateTime<Utc>) {
         let mut rounds = self.0.lock();
         rounds.retain(|_, shown| now - shown.expires_at < ROUND);
         rounds.shrink_to_fit();

@@ -105,9 +105,10 @@ fn same(a: &Value, b: &Value) -> bool {
     match (a, b) {
         (Value::String(text), other) | (other, Value::String(text)) => match other {
             Value::String(other) => text == other,
-            Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => {
-                other.to_string() == *text
-            }
+            Value::Number(number) => number.to_string() == *text,
+            Value::Bool(true) => text == "true",
+            Value::Bool(false) => text == "false",
+            Value::Null | Value::Array(_) | Value::Object(_) => false,
         },
         _ => a == b,
     }

@@ -12,10 +12,10 @@ use crate::api::respond;
 use crate::domain::instance::InstanceId;
 use crate::domain::session::{Desired, Status};
 use crate::domain::token::{Scope, Token, TokenKind};
-use crate::store::account;
 use crate::store::audit::Action;
 use crate::store::instance::{self, Instance};
 use crate::store::token::{self, Holder};
+use crate::store::{account, lease, session};
 
 use super::document::{session_name, time};
 
@@ -107,7 +107,8 @@ async fn insert(call: &Call, wish: Wish) -> Result<(Instance, Token), ApiError> 
         }
     }
     let instance = instance.ok_or_else(|| ApiError::Internal("no free instance id was drawn".into()))?;
-    call.state.sessions.admit(&mut tx, instance.id, wish.desired).await?;
+    session::insert(&mut tx, instance.id, wish.desired, now).await?;
+    lease::insert(&mut tx, instance.id).await?;
     let token = Token::generate(TokenKind::Instance, &mut rng);
     let holder = Holder::Instance(account_id, instance.id);
     token::insert(&mut tx, call.state.uuid(), &token, holder, &Scope::ALL, now, None).await?;

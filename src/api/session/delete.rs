@@ -17,7 +17,8 @@ use super::logout::Unlinked;
 #[derive(Serialize)]
 struct Deleted {
     instance_id: InstanceId,
-    deleted: bool,
+    #[serde(rename = "deleted")]
+    erased: bool,
     #[serde(flatten)]
     unlinked: Unlinked,
 }
@@ -34,5 +35,6 @@ pub async fn delete(call: Call) -> Result<HttpResponse, ApiError> {
     call.state.forget(id);
     let mut conn = call.state.store.acquire().await?;
     call.record(&mut conn, Action::InstanceDeleted, id, json!({ "force": force })).await?;
-    Ok(respond::json(StatusCode::OK, &Deleted { instance_id: id, deleted: true, unlinked: outcome.into() }))
+    let unlinked = Unlinked::new(outcome.unlinked_at_whatsapp);
+    Ok(respond::json(StatusCode::OK, &Deleted { instance_id: id, erased: true, unlinked }))
 }

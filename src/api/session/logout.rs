@@ -8,7 +8,6 @@ use serde_json::json;
 use crate::api::error::ApiError;
 use crate::api::extract::Call;
 use crate::api::respond;
-use crate::api::sessions::LogoutOutcome;
 use crate::domain::token::Scope;
 use crate::store::audit::Action;
 
@@ -31,18 +30,11 @@ pub(super) struct Unlinked {
     message: Option<&'static str>,
 }
 
-impl From<LogoutOutcome> for Unlinked {
-    fn from(outcome: LogoutOutcome) -> Self {
-        match outcome {
-            LogoutOutcome::Unlinked => Self { unlinked_at_whatsapp: true, message: None },
-            LogoutOutcome::ErasedHere => Self {
-                unlinked_at_whatsapp: false,
-                message: Some(
-                    "Erased here only: WhatsApp could not be told, and the phone still lists the device. \
-                     Remove it there under Linked devices.",
-                ),
-            },
-        }
+impl Unlinked {
+    pub(super) fn new(unlinked_at_whatsapp: bool) -> Self {
+        let message = "Erased here only: WhatsApp could not be told, and the phone still lists the device. \
+                       Remove it there under Linked devices.";
+        Self { unlinked_at_whatsapp, message: (!unlinked_at_whatsapp).then_some(message) }
     }
 }
 
@@ -58,7 +50,7 @@ pub async fn logout(call: Call) -> Result<HttpResponse, ApiError> {
     let mut conn = call.state.store.acquire().await?;
     call.record(&mut conn, Action::InstanceLoggedOut, id, json!({ "force": force })).await?;
     drop(conn);
-    let view = call.state.sessions.view(id).await?;
-    let info = Info::of(&call, view).await?;
-    Ok(respond::json(StatusCode::OK, &LoggedOut { info, unlinked: outcome.into() }))
+    let info = Info::of(&call, outcome.view).await?;
+    let unlinked = Unlinked::new(outcome.unlinked_at_whatsapp);
+    Ok(respond::json(StatusCode::OK, &LoggedOut { info, unlinked }))
 }

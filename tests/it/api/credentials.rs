@@ -10,7 +10,7 @@ use wagate::domain::account::AccountId;
 use wagate::domain::token::{Scope, TokenKind};
 use wagate::store::token::{self, Holder};
 
-use super::gateway::{Answer, Gateway, key};
+use super::gateway::{Answer, Created, Gateway, key};
 use super::script::{VALUE, later};
 
 const ROUTES: [(&str, &str); 12] = [
@@ -116,8 +116,6 @@ async fn a_token_is_found_in_each_of_its_places() {
         assert_eq!(answer.json()["instance_id"], id.as_str());
     }
 }
-
-use super::gateway::Created;
 
 #[tokio::test]
 async fn two_different_values_of_one_parameter_conflict_whoever_asks() {

@@ -9,6 +9,7 @@ use super::script::{VALUE, later};
 fn redacted() -> Settings {
     let mut settings = Settings::clone_current();
     settings.add_redaction(".request_id", "[id]");
+    settings.add_redaction(".access_token", "[token]");
     settings.set_snapshot_path("snapshots");
     settings.set_prepend_module_to_snapshot(false);
     settings

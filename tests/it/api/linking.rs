@@ -6,7 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
-use wagate::domain::session::{Reason, Status};
+use wagate::supervisor::QrRefusalKind;
 
 use super::gateway::{Answer, Created, Gateway};
 use super::script::{VALUE, later};
@@ -143,24 +143,27 @@ async fn without_a_code_the_answer_says_why_and_when_to_ask_again() {
     assert_eq!((body["instance_id"].as_str(), body["retry_after"].as_u64()), (Some(id.as_str()), Some(10)));
     assert_eq!(answer.header("retry-after"), "10");
 
-    gateway.script.set(id, |view| view.upstream_failing = true);
-    let answer = gateway.get("/v2/auth/qr", &token).await;
-    assert_eq!((answer.error(), answer.header("retry-after")), ((502, "upstream_unreachable".into()), "10"));
+    let next = later(gateway.now(), 4);
+    gateway.script.set(id, |view| view.next_change_at = Some(next));
+    assert_eq!(gateway.get("/v2/auth/qr", &token).await.header("retry-after"), "4");
 
-    gateway.script.set(id, |view| (view.reason, view.linked) = (Some(Reason::Pairing), true));
-    let answer = gateway.get("/v2/auth/qr", &token).await;
-    assert_eq!((answer.error(), answer.header("retry-after")), ((422, "pairing_in_progress".into()), "2"));
-
-    gateway.script.link(id);
-    let answer = gateway.get("/v2/auth/qr-image", &token).await;
-    assert_eq!((answer.error(), answer.header("retry-after")), ((422, "already_linked".into()), ""));
-
-    gateway.script.set(id, |view| {
-        (view.status, view.reason, view.linked) = (Status::Failed, Some(Reason::Banned), false);
-    });
-    let answer = gateway.get("/v2/auth/qr", &token).await;
-    assert_eq!((answer.error(), answer.header("retry-after")), ((422, "session_status_mismatch".into()), ""));
-    assert_eq!(answer.json()["recovering"], false);
+    for (kind, error, retry_after) in [
+        (QrRefusalKind::UpstreamUnreachable, (502, "upstream_unreachable"), "10"),
+        (QrRefusalKind::PairingInProgress, (422, "pairing_in_progress"), "2"),
+        (QrRefusalKind::AlreadyLinked, (422, "already_linked"), ""),
+        (QrRefusalKind::PasskeyRequired, (422, "session_status_mismatch"), ""),
+        (QrRefusalKind::NotRecovering, (422, "session_status_mismatch"), ""),
+    ] {
+        *gateway.script.refusal.lock() = Some(kind);
+        for path in ["/v2/auth/qr", "/v2/auth/qr-image"] {
+            let answer = gateway.get(path, &token).await;
+            assert_eq!(answer.error(), (error.0, error.1.to_owned()), "{kind:?}");
+            assert_eq!(answer.header("retry-after"), retry_after, "{kind:?}");
+            if error.0 == 422 {
+                assert_eq!(answer.json()["recovering"], !retry_after.is_empty(), "{kind:?}");
+            }
+        }
+    }
 }
 
 #[tokio::test]

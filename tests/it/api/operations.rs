@@ -1,11 +1,12 @@
 //! What each operation on a session does.
 
 use serde_json::json;
-use wagate::api::sessions::{LogoutOutcome, Readiness, SessionError};
+use wagate::api::sessions::Readiness;
 use wagate::domain::account::AccountId;
 use wagate::domain::token::TokenKind;
 
 use super::gateway::{Answer, Created, Gateway, key};
+use super::script::Upstream;
 
 #[tokio::test]
 async fn start_stop_and_restart_record_the_wish_and_answer_with_the_instance() {
@@ -46,16 +47,15 @@ async fn a_logout_that_whatsapp_does_not_confirm_changes_nothing_unless_forced()
     let gateway = Gateway::start().await;
     let Created { id, token } = gateway.create().await;
     gateway.script.link(id);
-    *gateway.script.logout.lock() = Some(|| Err(SessionError::UpstreamUnreachable));
+    *gateway.script.upstream.lock() = Upstream::Unreachable;
     let answer = gateway.post("/v2/session/logout", &token, json!({})).await;
     assert_eq!((answer.error(), answer.header("retry-after")), ((502, "upstream_unreachable".into()), "10"));
-    *gateway.script.logout.lock() = Some(|| Ok(LogoutOutcome::ErasedHere));
     let forced = gateway.post("/v2/session/logout", &token, json!({"force": true})).await;
     assert_eq!(forced.status, 200);
     let body = forced.json();
     assert_eq!((&body["unlinked_at_whatsapp"], &body["linked"]), (&false.into(), &false.into()));
     assert!(body["message"].as_str().unwrap().contains("still lists the device"));
-    *gateway.script.logout.lock() = None;
+    *gateway.script.upstream.lock() = Upstream::Confirms;
     let answer = gateway.post("/v2/session/logout", &token, json!({})).await;
     assert_eq!(answer.json()["unlinked_at_whatsapp"], true);
     let calls = gateway.script.calls.lock().clone();
@@ -141,7 +141,7 @@ async fn pages_of_a_list_hold_every_instance_once() {
     seen.sort();
     assert_eq!(seen, ids);
     let status = |status: &str| format!("/v2/session/list?status={status}");
-    assert_eq!(gateway.get(&status("STOPPED"), token).await.json()["sessions"].as_array().unwrap().len(), 7);
+    assert_eq!(gateway.get(&status("STARTING"), token).await.json()["sessions"].as_array().unwrap().len(), 7);
     assert_eq!(gateway.get(&status("WORKING"), token).await.json()["sessions"], json!([]));
     for query in ["limit=0", "limit=101", "status=RUNNING", "cursor=nonsense"] {
         let answer = gateway.get(&format!("/v2/session/list?{query}"), token).await;
