@@ -119,9 +119,10 @@ impl Supervisor {
         let mut views: Vec<(InstanceId, Option<SessionView>)> = ids.iter().map(|id| (*id, here(*id))).collect();
         let missing: Vec<InstanceId> = views.iter().filter(|(_, view)| view.is_none()).map(|(id, _)| *id).collect();
         if !missing.is_empty() {
+            let node = self.inner.cluster.tenure().map(|tenure| tenure.node_id);
             let mut conn = self.inner.connection().await?;
             for row in session::read_many(&mut conn, &missing).await? {
-                let view = persist::view(deps, &mut conn, &row).await;
+                let view = persist::view(deps, &mut conn, &row, node).await;
                 if let Some((_, place)) = views.iter_mut().find(|(id, _)| *id == row.instance_id) {
                     *place = Some(view);
                 }
@@ -235,9 +236,12 @@ impl Supervisor {
         !self.inner.token.is_cancelled()
     }
 
-    /// Something may have to run: the reconciler looks at once instead of at its next turn.
-    pub fn wake(&self, _id: InstanceId) {
-        self.inner.woken.notify_one();
+    /// This instance may have to run: unless it has an actor here, the reconciler looks at once instead of at its next
+    /// turn. To be called after the transaction that creates an instance has committed.
+    pub fn wake(&self, id: InstanceId) {
+        if !self.inner.deps.registry.contains(id) {
+            self.inner.woken.notify_one();
+        }
     }
 
     async fn wish(&self, id: InstanceId, event: Event) -> Result<SessionView, SupervisorError> {

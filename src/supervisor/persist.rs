@@ -1,7 +1,7 @@
 //! The writes of an actor. Each proves the lease in its first statement.
 
 use crate::domain::instance::InstanceId;
-use crate::domain::lease::Fence;
+use crate::domain::lease::{Fence, NodeId};
 use crate::domain::session::{Saved, SessionView, State};
 use crate::store::session::{SessionRow, SessionWrite};
 use crate::store::{StoreError, lease, session};
@@ -94,12 +94,17 @@ pub(super) async fn saved(deps: &Deps, conn: &mut sqlx::PgConnection, row: &Sess
     }
 }
 
-/// What is shown of a session that does not run here. One that a living node runs stands as that node wrote it; one
-/// that nobody runs is stopped, failed, or about to be started, whatever was written last.
-pub(super) async fn view(deps: &Deps, conn: &mut sqlx::PgConnection, row: &SessionRow) -> SessionView {
+/// What is shown of a session that does not run `here`. One that another living node runs stands as that node wrote it;
+/// one that nobody runs is stopped, failed, or about to be started, whatever was written last.
+pub(super) async fn view(
+    deps: &Deps,
+    conn: &mut sqlx::PgConnection,
+    row: &SessionRow,
+    here: Option<NodeId>,
+) -> SessionView {
     let saved = saved(deps, conn, row).await;
     let mut view = State::resume(saved, row.since).view(row.instance_id, &deps.rules);
-    if row.owner.is_some() {
+    if row.owner.as_ref().is_some_and(|(node, _)| Some(*node) != here) {
         view.status = row.status;
         view.reason = row.reason;
         view.since = row.since;
