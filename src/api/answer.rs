@@ -16,6 +16,7 @@ use actix_web::middleware::Next;
 use actix_web::web::Data;
 use actix_web::{HttpMessage, HttpResponse};
 
+use crate::domain::token::TokenKind;
 use crate::limit::Standing;
 
 use super::error::{ApiError, ErrorBody};
@@ -46,7 +47,7 @@ fn given_id(headers: &HeaderMap) -> Option<String> {
     let id = headers.get(&X_REQUEST_ID)?.to_str().ok()?;
     let sane = (1..=64).contains(&id.len())
         && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.:".contains(&byte))
-        && !id.contains("wg");
+        && !TokenKind::ALL.iter().any(|kind| id.contains(kind.prefix()));
     sane.then(|| id.to_owned())
 }
 

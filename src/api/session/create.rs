@@ -26,6 +26,7 @@ const DRAWS: usize = 5;
 
 /// The new instance; the only answer that ever shows its token.
 #[derive(Serialize)]
+#[expect(clippy::struct_field_names, reason = "the names are the contract's")]
 struct Created {
     instance_id: InstanceId,
     name: String,
@@ -51,20 +52,32 @@ pub async fn create(call: Call) -> Result<HttpResponse, ApiError> {
     call.account_key()?;
     let desired = wish.desired;
     let (instance, token) = insert(&call, wish).await?;
-    let view = match desired {
-        Desired::Running => call.state.sessions.start(instance.id).await?,
-        Desired::Stopped => call.state.sessions.view(instance.id).await?,
+    let status = match desired {
+        Desired::Running => started(&call, instance.id).await,
+        Desired::Stopped => Status::Stopped,
     };
     let created = Created {
         instance_id: instance.id,
         session_name: session_name(instance.id),
         name: instance.name,
         server_name: call.state.server_name.clone(),
-        status: view.status,
+        status,
         access_token: token.expose().to_owned(),
         created_at: instance.created_at,
     };
     Ok(respond::json(StatusCode::CREATED, &created))
+}
+
+/// Starts a new instance at once. Whatever prevents it must not cost the caller the only answer that shows the token: the
+/// wish is recorded, and the reconciler comes back to it.
+async fn started(call: &Call, id: InstanceId) -> Status {
+    match call.state.sessions.start(id).await {
+        Ok(view) => view.status,
+        Err(error) => {
+            tracing::warn!(instance.id = %id, error = %error, "a new instance waits for the reconciler to start it");
+            Status::Starting
+        }
+    }
 }
 
 fn wish(mut read: Read<'_>) -> Result<Wish, ApiError> {

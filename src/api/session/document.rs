@@ -117,7 +117,6 @@ pub(super) fn session_name(id: InstanceId) -> String {
 }
 
 /// `2026-11-24T21:00:00Z`
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
 pub(super) fn time<S: Serializer>(time: &DateTime<Utc>, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(&time.to_rfc3339_opts(SecondsFormat::Secs, true))
 }

@@ -1,5 +1,7 @@
 //! What each operation on a session does.
 
+use std::sync::atomic::Ordering;
+
 use serde_json::json;
 use wagate::api::sessions::Readiness;
 use wagate::domain::account::AccountId;
@@ -111,6 +113,17 @@ async fn an_instance_is_created_as_it_was_described() {
     let answer = gateway.post("/v2/session/create", token, bad).await;
     assert_eq!(answer.error(), (400, "invalid_parameter".into()));
     assert_eq!(answer.json()["parameters"].as_array().unwrap().len(), 4);
+}
+
+#[tokio::test]
+async fn a_start_that_fails_does_not_cost_a_new_instance_its_token() {
+    let gateway = Gateway::start().await;
+    gateway.script.refuses_starts.store(true, Ordering::SeqCst);
+    let created = gateway.create().await;
+    let info = gateway.get("/v2/session/info", &created.token).await;
+    assert_eq!(info.json()["instance_id"], created.id.as_str());
+    let answer = gateway.post("/v2/session/start", &created.token, json!({})).await;
+    assert_eq!(answer.error(), (502, "owner_unreachable".into()));
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -35,6 +36,8 @@ pub(crate) struct Script {
     pub(crate) upstream: Mutex<Upstream>,
     /// What was deleted.
     pub(crate) gone: Mutex<HashSet<InstanceId>>,
+    /// Whether this node takes no instances.
+    pub(crate) refuses_starts: AtomicBool,
     /// Why there is no code.
     pub(crate) refusal: Mutex<Option<QrRefusalKind>>,
     pub(crate) readiness: Mutex<Option<Readiness>>,
@@ -138,6 +141,9 @@ impl Sessions for Script {
     async fn start(&self, id: InstanceId) -> Result<SessionView, SupervisorError> {
         self.called("start");
         self.found(id)?;
+        if self.refuses_starts.load(Ordering::SeqCst) {
+            return Err(SupervisorError::NotServing);
+        }
         self.set(id, |view| (view.status, view.desired) = (Status::Starting, Desired::Running));
         self.found(id)
     }
