@@ -3,5 +3,6 @@
 
 mod connecting;
 mod embedded;
+mod engine;
 mod imports;
 mod support;

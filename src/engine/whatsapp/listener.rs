@@ -71,7 +71,9 @@ struct State {
     /// Something was said after which the run is over.
     over: bool,
     logged_out: bool,
-    transport_was_up: bool,
+    transport_is_up: bool,
+    /// The client said something over the connection it has: the handshake is behind it.
+    heard: bool,
     transport_error: Option<String>,
     reference: Option<String>,
     attempt: u32,
@@ -114,7 +116,11 @@ impl Listener {
     pub(super) fn transport_is_up(&self) {
         // The one restart that a pairing needs is used up by being made.
         self.reconnects(false);
-        self.state.lock().transport_was_up = true;
+        {
+            let mut state = self.state.lock();
+            state.transport_is_up = true;
+            state.heard = false;
+        }
         self.say(EngineEvent::TransportUp);
     }
 
@@ -127,15 +133,15 @@ impl Listener {
     pub(super) fn client_ended(&self) {
         let event = {
             let mut state = self.state.lock();
-            match (state.over, state.transport_error.take(), state.transport_was_up) {
-                (true, _, _) => return,
-                (false, Some(cause), _) => EngineEvent::ConnectFailed { cause },
-                (false, None, true) => {
-                    EngineEvent::Disconnected { cause: "the connection ended without a word".to_owned() }
-                }
-                (false, None, false) => {
-                    EngineEvent::ConnectFailed { cause: "the client ended before it connected".to_owned() }
-                }
+            if state.over {
+                return;
+            }
+            let failed = |cause: &str| EngineEvent::ConnectFailed { cause: cause.to_owned() };
+            match state.transport_error.take() {
+                Some(cause) => EngineEvent::ConnectFailed { cause },
+                None if !state.transport_is_up => failed("the client ended before it connected"),
+                None if !state.heard => failed("the handshake was not completed"),
+                None => EngineEvent::Disconnected { cause: "the connection ended without a word".to_owned() },
             }
         };
         self.say(event);
@@ -220,6 +226,7 @@ impl Listener {
 
 impl EventHandler for Listener {
     fn handle_event(&self, event: Arc<Event>) {
+        self.state.lock().heard = true;
         let event = match &*event {
             Event::PairingQrCode(qr) => self.qr_code(&qr.code, qr.timeout),
             Event::PairingQrCodesExhausted(end) => EngineEvent::QrCodesExhausted { disconnected: end.disconnected },

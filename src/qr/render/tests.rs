@@ -58,9 +58,8 @@ impl Grey {
     }
 
     fn rqrr(&self) -> String {
-        let mut image = rqrr::PreparedImage::prepare_from_greyscale(self.side, self.side, |x, y| {
-            self.pixels[y * self.side + x]
-        });
+        let mut image =
+            rqrr::PreparedImage::prepare_from_greyscale(self.side, self.side, |x, y| self.pixels[y * self.side + x]);
         let grids = image.detect_grids();
         assert_eq!(grids.len(), 1, "one code in the picture");
         grids[0].decode().unwrap().1
@@ -92,10 +91,12 @@ fn between<'a>(text: &'a str, start: &str, end: &str) -> &'a str {
 fn values() -> impl Strategy<Value = String> {
     let reference = "2@[A-Za-z0-9+/]{43,66}={0,2}";
     let key = "[A-Za-z0-9+/]{43}=";
-    (reference, key, key, key, 0..20_u8, any::<bool>()).prop_map(|(reference, noise, identity, secret, kind, camera)| {
-        let prefix = if camera { CAMERA_PREFIX } else { "" };
-        format!("{prefix}{reference},{noise},{identity},{secret},{kind}")
-    })
+    (reference, key, key, key, 0..20_u8, any::<bool>()).prop_map(
+        |(reference, noise, identity, secret, kind, camera)| {
+            let prefix = if camera { CAMERA_PREFIX } else { "" };
+            format!("{prefix}{reference},{noise},{identity},{secret},{kind}")
+        },
+    )
 }
 
 proptest! {
