@@ -5,4 +5,6 @@ mod connecting;
 mod embedded;
 mod engine;
 mod imports;
+#[cfg(feature = "sandbox")]
+mod sandbox;
 mod support;

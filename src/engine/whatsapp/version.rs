@@ -58,6 +58,12 @@ impl Versions {
         Self { configured, refresh, http, clock, learned }
     }
 
+    /// Nobody to ask.
+    #[cfg(test)]
+    pub(super) fn offline(clock: Arc<dyn Clock>) -> Self {
+        Self::new(None, Duration::from_secs(1), Http::none(), clock)
+    }
+
     /// The version to present. Asks WhatsApp when the learned one is old; of many that start at once, one asks and the
     /// others wait for it.
     pub(super) async fn current(&self) -> Version {

@@ -13,7 +13,11 @@ use wagate::store::vault::Vault;
 use crate::support::database::TestDatabase;
 
 mod backend;
+#[cfg(feature = "sandbox")]
+mod client;
 mod conformance;
+#[cfg(feature = "sandbox")]
+mod silence;
 mod vault;
 
 /// A database with instances whose leases are held by one node.
