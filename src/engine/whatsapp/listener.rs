@@ -12,6 +12,7 @@ use tokio::sync::mpsc;
 use tracing::{info, warn};
 use wacore::store::commands::DeviceCommand;
 use wacore::types::events::{ConnectFailureReason, Event, EventHandler, EventInterest, EventKind};
+use wacore::types::message::MessageCategory;
 use wacore_binary::Jid;
 use whatsapp_rust::Client;
 
@@ -26,6 +27,10 @@ use super::version::Versions;
 
 /// A run says about a dozen things; a queue this long fills only when nobody listens.
 const QUEUE: usize = 64;
+
+/// Restarts of the connection that a pairing may take. WhatsApp asks for one; the library can take that one for its own
+/// when it comes fast (it sets its "a disconnect is expected" late), closes the new connection and needs another.
+const PAIRING_RESTARTS: u32 = 2;
 
 const KINDS: &[EventKind] = &[
     EventKind::PairingQrCode,
@@ -75,6 +80,7 @@ struct State {
     /// The client said something over the connection it has: the handshake is behind it.
     heard: bool,
     transport_error: Option<String>,
+    restarts_left: u32,
     reference: Option<String>,
     attempt: u32,
     told_of_messages: bool,
@@ -114,13 +120,14 @@ impl Listener {
     }
 
     pub(super) fn transport_is_up(&self) {
-        // The one restart that a pairing needs is used up by being made.
-        self.reconnects(false);
-        {
+        let may_restart = {
             let mut state = self.state.lock();
             state.transport_is_up = true;
             state.heard = false;
-        }
+            state.restarts_left = state.restarts_left.saturating_sub(1);
+            state.restarts_left > 0
+        };
+        self.reconnects(may_restart);
         self.say(EngineEvent::TransportUp);
     }
 
@@ -167,10 +174,13 @@ impl Listener {
     }
 
     fn qr_code(&self, code: &str, timeout: Duration) -> EngineEvent {
-        // From the first code on, a phone may link the device, and that takes one restart of the connection.
-        self.reconnects(true);
         let reference = code.split(',').next().unwrap_or_default();
         let mut state = self.state.lock();
+        if state.attempt == 0 {
+            // From the first code on, a phone may link the device, and that takes a restart of the connection.
+            state.restarts_left = PAIRING_RESTARTS;
+            self.reconnects(true);
+        }
         if state.reference.as_deref() != Some(reference) {
             state.reference = Some(reference.to_owned());
             state.attempt += 1;
@@ -183,6 +193,7 @@ impl Listener {
     }
 
     fn connected(&self) -> EngineEvent {
+        self.reconnects(false);
         let Some(client) = self.client.get().and_then(|attached| attached.client.upgrade()) else {
             return EngineEvent::Disconnected { cause: "the client is gone".to_owned() };
         };
@@ -264,6 +275,10 @@ impl EventHandler for Listener {
             }
             Event::ConnectFailure(failure) => self.connect_failure(failure.reason),
             Event::ClientOutdated(_) => self.outdated(),
+            // A device's own phone sends it keys as messages.
+            Event::Messages(batch) if batch.iter().all(|message| message.info.category == MessageCategory::Peer) => {
+                return;
+            }
             Event::Messages(_) => return self.messages_came(),
             _ => return,
         };
@@ -477,6 +492,33 @@ mod tests {
         heard.events.try_recv().unwrap();
         heard.on_code("2@one,noise,identity,secret,1", 60);
         assert_eq!(ended(&mut heard), "Disconnected { cause: \"the connection ended without a word\" }");
+    }
+
+    #[tokio::test]
+    async fn a_connection_is_restarted_for_a_pairing_and_for_nothing_else() {
+        let mut heard = Heard::new();
+        let reconnects = Arc::new(AtomicBool::new(true));
+        let attached = Attached { client: Weak::new(), reconnects: Arc::clone(&reconnects) };
+        assert!(heard.listener.client.set(attached).is_ok());
+        let on = || reconnects.load(Ordering::SeqCst);
+        heard.listener.transport_is_up();
+        heard.events.try_recv().unwrap();
+        assert!(!on(), "nothing was shown yet");
+        heard.on_code("2@one,noise,identity,secret,1", 60);
+        assert!(on());
+        heard.listener.transport_is_up();
+        assert!(on(), "the library may need a second restart");
+        heard.listener.transport_is_up();
+        assert!(!on(), "but not a third");
+
+        reconnects.store(true, Ordering::SeqCst);
+        heard.listener.handle_event(Arc::new(Event::Disconnected(
+            Disconnected::builder().reason(wacore::net::DisconnectReason::StreamEnded).build(),
+        )));
+        assert!(!on());
+        reconnects.store(true, Ordering::SeqCst);
+        heard.listener.transport_failed("no route".to_owned());
+        assert!(!on());
     }
 
     #[tokio::test]
