@@ -166,10 +166,11 @@ impl Listener {
         if state.muted {
             return;
         }
-        match self.queue.try_send(event) {
-            Ok(()) => state.over |= ends,
+        if self.queue.try_send(event).is_ok() {
+            state.over |= ends;
+        } else {
             // Lost, not forgotten: a run whose end could not be told is told as disconnected when its loop ends.
-            Err(_) => warn!(instance.id = %self.instance_id, "nobody listens to the client: an event was dropped"),
+            warn!(instance.id = %self.instance_id, "nobody listens to the client: an event was dropped");
         }
     }
 
