@@ -8,6 +8,8 @@ mod connecting;
 mod crash;
 mod embedded;
 #[cfg(feature = "sandbox")]
+mod engine;
+#[cfg(feature = "sandbox")]
 mod fleet;
 mod imports;
 #[cfg(feature = "sandbox")]

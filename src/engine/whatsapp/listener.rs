@@ -12,6 +12,7 @@ use tokio::sync::mpsc;
 use tracing::{info, warn};
 use wacore::store::commands::DeviceCommand;
 use wacore::types::events::{ConnectFailureReason, Event, EventHandler, EventInterest, EventKind};
+use wacore::types::message::MessageCategory;
 use wacore_binary::Jid;
 use whatsapp_rust::Client;
 
@@ -26,6 +27,10 @@ use super::version::Versions;
 
 /// A run says about a dozen things; a queue this long fills only when nobody listens.
 const QUEUE: usize = 64;
+
+/// Restarts of the connection that a pairing may take. WhatsApp asks for one; the library can take that one for its own
+/// when it comes fast (it sets its "a disconnect is expected" late), closes the new connection and needs another.
+const PAIRING_RESTARTS: u32 = 2;
 
 const KINDS: &[EventKind] = &[
     EventKind::PairingQrCode,
@@ -71,8 +76,11 @@ struct State {
     /// Something was said after which the run is over.
     over: bool,
     logged_out: bool,
-    transport_was_up: bool,
+    transport_is_up: bool,
+    /// The client said something over the connection it has: the handshake is behind it.
+    heard: bool,
     transport_error: Option<String>,
+    restarts_left: u32,
     reference: Option<String>,
     attempt: u32,
     told_of_messages: bool,
@@ -112,9 +120,14 @@ impl Listener {
     }
 
     pub(super) fn transport_is_up(&self) {
-        // The one restart that a pairing needs is used up by being made.
-        self.reconnects(false);
-        self.state.lock().transport_was_up = true;
+        let may_restart = {
+            let mut state = self.state.lock();
+            state.transport_is_up = true;
+            state.heard = false;
+            state.restarts_left = state.restarts_left.saturating_sub(1);
+            state.restarts_left > 0
+        };
+        self.reconnects(may_restart);
         self.say(EngineEvent::TransportUp);
     }
 
@@ -127,15 +140,15 @@ impl Listener {
     pub(super) fn client_ended(&self) {
         let event = {
             let mut state = self.state.lock();
-            match (state.over, state.transport_error.take(), state.transport_was_up) {
-                (true, _, _) => return,
-                (false, Some(cause), _) => EngineEvent::ConnectFailed { cause },
-                (false, None, true) => {
-                    EngineEvent::Disconnected { cause: "the connection ended without a word".to_owned() }
-                }
-                (false, None, false) => {
-                    EngineEvent::ConnectFailed { cause: "the client ended before it connected".to_owned() }
-                }
+            if state.over {
+                return;
+            }
+            let failed = |cause: &str| EngineEvent::ConnectFailed { cause: cause.to_owned() };
+            match state.transport_error.take() {
+                Some(cause) => EngineEvent::ConnectFailed { cause },
+                None if !state.transport_is_up => failed("the client ended before it connected"),
+                None if !state.heard => failed("the handshake was not completed"),
+                None => EngineEvent::Disconnected { cause: "the connection ended without a word".to_owned() },
             }
         };
         self.say(event);
@@ -153,18 +166,22 @@ impl Listener {
         if state.muted {
             return;
         }
-        match self.queue.try_send(event) {
-            Ok(()) => state.over |= ends,
+        if self.queue.try_send(event).is_ok() {
+            state.over |= ends;
+        } else {
             // Lost, not forgotten: a run whose end could not be told is told as disconnected when its loop ends.
-            Err(_) => warn!(instance.id = %self.instance_id, "nobody listens to the client: an event was dropped"),
+            warn!(instance.id = %self.instance_id, "nobody listens to the client: an event was dropped");
         }
     }
 
     fn qr_code(&self, code: &str, timeout: Duration) -> EngineEvent {
-        // From the first code on, a phone may link the device, and that takes one restart of the connection.
-        self.reconnects(true);
         let reference = code.split(',').next().unwrap_or_default();
         let mut state = self.state.lock();
+        if state.attempt == 0 {
+            // From the first code on, a phone may link the device, and that takes a restart of the connection.
+            state.restarts_left = PAIRING_RESTARTS;
+            self.reconnects(true);
+        }
         if state.reference.as_deref() != Some(reference) {
             state.reference = Some(reference.to_owned());
             state.attempt += 1;
@@ -177,6 +194,7 @@ impl Listener {
     }
 
     fn connected(&self) -> EngineEvent {
+        self.reconnects(false);
         let Some(client) = self.client.get().and_then(|attached| attached.client.upgrade()) else {
             return EngineEvent::Disconnected { cause: "the client is gone".to_owned() };
         };
@@ -220,6 +238,7 @@ impl Listener {
 
 impl EventHandler for Listener {
     fn handle_event(&self, event: Arc<Event>) {
+        self.state.lock().heard = true;
         let event = match &*event {
             Event::PairingQrCode(qr) => self.qr_code(&qr.code, qr.timeout),
             Event::PairingQrCodesExhausted(end) => EngineEvent::QrCodesExhausted { disconnected: end.disconnected },
@@ -257,6 +276,10 @@ impl EventHandler for Listener {
             }
             Event::ConnectFailure(failure) => self.connect_failure(failure.reason),
             Event::ClientOutdated(_) => self.outdated(),
+            // A device's own phone sends it keys as messages.
+            Event::Messages(batch) if batch.iter().all(|message| message.info.category == MessageCategory::Peer) => {
+                return;
+            }
             Event::Messages(_) => return self.messages_came(),
             _ => return,
         };
@@ -315,4 +338,209 @@ fn pairing_cause(error: &str) -> String {
     ];
     let known = KNOWN.iter().find(|(code, _)| error.contains(code));
     known.map_or("the pairing could not be completed", |(_, cause)| cause).to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::{TimeDelta, TimeZone as _, Utc};
+    use tokio::runtime::Handle;
+    use wacore::types::events::{
+        ConnectFailure, Disconnected, LoggedOut, PairError, PairingQrCode, PairingQrCodesExhausted, StreamReplaced,
+    };
+
+    use crate::domain::clock::ManualClock;
+
+    use super::super::version::Versions;
+    use super::*;
+
+    struct Heard {
+        listener: Arc<Listener>,
+        events: mpsc::Receiver<EngineEvent>,
+    }
+
+    impl Heard {
+        fn new() -> Self {
+            let clock: Arc<dyn Clock> = Arc::new(ManualClock::new(Utc.timestamp_opt(1_790_000_000, 0).unwrap()));
+            let versions = Arc::new(Versions::offline(Arc::clone(&clock)));
+            let id = InstanceId::parse("7K2M9QX4T0AB").unwrap();
+            let runtime = RunRuntime::new(Handle::current());
+            let (listener, events) = Listener::new(id, "wagate".to_owned(), clock, versions, runtime);
+            Self { listener, events }
+        }
+
+        fn on(&mut self, event: Event) -> Option<EngineEvent> {
+            self.listener.handle_event(Arc::new(event));
+            self.events.try_recv().ok()
+        }
+
+        fn on_code(&mut self, code: &str, seconds: u64) -> (TimeDelta, u32) {
+            let timeout = Duration::from_secs(seconds);
+            let code = PairingQrCode::builder().code(code.to_owned()).timeout(timeout).build();
+            match self.on(Event::PairingQrCode(code)) {
+                Some(EngineEvent::QrCode { expires_at, attempt, .. }) => {
+                    (expires_at - self.listener.clock.now(), attempt)
+                }
+                event => panic!("{event:?}"),
+            }
+        }
+    }
+
+    fn failure(reason: ConnectFailureReason) -> Event {
+        Event::ConnectFailure(ConnectFailure::builder().reason(reason).build())
+    }
+
+    #[tokio::test]
+    async fn an_attempt_is_a_new_reference_and_not_a_new_value() {
+        let mut heard = Heard::new();
+        assert_eq!(heard.on_code("2@one,noise,identity,secret,1", 60), (TimeDelta::seconds(60), 1));
+        // The client made a new secret: the reference and its number stay, what is left of its time too.
+        assert_eq!(heard.on_code("2@one,noise,identity,another,1", 41), (TimeDelta::seconds(41), 1));
+        assert_eq!(heard.on_code("2@two,noise,identity,another,1", 20), (TimeDelta::seconds(20), 2));
+        assert_eq!(heard.on_code("2@six,noise,identity,another,1", 20), (TimeDelta::seconds(20), 3));
+    }
+
+    #[tokio::test]
+    async fn each_refusal_has_its_meaning() {
+        let mut heard = Heard::new();
+        for (code, expected) in [
+            (ConnectFailureReason::LoggedOut, "LoggedOut"),
+            (ConnectFailureReason::UnknownLogout, "LoggedOut"),
+            (ConnectFailureReason::TempBanned, "Restricted { code: \"402\" }"),
+            (ConnectFailureReason::AccountLocked, "Restricted { code: \"403\" }"),
+            (ConnectFailureReason::ClientOutdated, "ClientOutdated"),
+            (ConnectFailureReason::BadUserAgent, "ClientOutdated"),
+            (ConnectFailureReason::InternalServerError, "UpstreamRefused { code: \"500\" }"),
+            (ConnectFailureReason::ServiceUnavailable, "UpstreamRefused { code: \"503\" }"),
+            (ConnectFailureReason::Unknown(599), "UpstreamRefused { code: \"599\" }"),
+        ] {
+            assert_eq!(format!("{:?}", heard.on(failure(code)).unwrap()), expected);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_locked_account_is_told_from_a_removed_device() {
+        let mut heard = Heard::new();
+        let logged_out = |reason| Event::LoggedOut(LoggedOut::builder().on_connect(true).reason(reason).build());
+        let event = heard.on(logged_out(ConnectFailureReason::LoggedOut));
+        assert!(matches!(event, Some(EngineEvent::LoggedOut)), "{event:?}");
+        let event = heard.on(logged_out(ConnectFailureReason::AccountLocked));
+        assert!(matches!(event, Some(EngineEvent::Restricted { .. })), "{event:?}");
+    }
+
+    #[tokio::test]
+    async fn a_failed_pairing_has_a_clear_cause_and_quotes_nothing() {
+        let mut heard = Heard::new();
+        for (error, expected) in [
+            (
+                "pairing crypto failed with code 401: signature-mismatch (source: 201012345678)",
+                "401 signature-mismatch",
+            ),
+            ("pairing crypto failed with code 401: hmac-mismatch (source: 201012345678)", "401 hmac-mismatch"),
+            ("something about 201012345678", "the pairing could not be completed"),
+        ] {
+            let jid: Jid = "201012345678@s.whatsapp.net".parse().unwrap();
+            let event = PairError::builder()
+                .id(jid.clone())
+                .lid(jid)
+                .business_name(String::new())
+                .platform(String::new())
+                .error(error.to_owned())
+                .build();
+            match heard.on(Event::PairError(event)) {
+                Some(EngineEvent::PairFailed { cause }) => {
+                    assert!(cause.starts_with(expected), "{cause}");
+                    assert!(!cause.contains("201012345678"), "{cause}");
+                }
+                event => panic!("{event:?}"),
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn an_end_is_told_once() {
+        for said in [
+            failure(ConnectFailureReason::ServiceUnavailable),
+            Event::StreamReplaced(StreamReplaced::builder().build()),
+            Event::PairingQrCodesExhausted(PairingQrCodesExhausted::builder().disconnected(true).build()),
+            Event::Disconnected(Disconnected::builder().reason(wacore::net::DisconnectReason::StreamEnded).build()),
+        ] {
+            let mut heard = Heard::new();
+            heard.listener.transport_is_up();
+            heard.events.try_recv().unwrap();
+            assert!(heard.on(said).is_some());
+            heard.listener.client_ended();
+            assert!(heard.events.try_recv().is_err());
+        }
+    }
+
+    #[tokio::test]
+    async fn an_end_without_a_word_is_told_by_how_far_the_client_came() {
+        let ended = |heard: &mut Heard| {
+            heard.listener.client_ended();
+            format!("{:?}", heard.events.try_recv().unwrap())
+        };
+        let mut heard = Heard::new();
+        heard.listener.transport_failed("no route".to_owned());
+        assert_eq!(ended(&mut heard), "ConnectFailed { cause: \"no route\" }");
+
+        let mut heard = Heard::new();
+        heard.listener.transport_is_up();
+        heard.events.try_recv().unwrap();
+        assert_eq!(ended(&mut heard), "ConnectFailed { cause: \"the handshake was not completed\" }");
+
+        let mut heard = Heard::new();
+        heard.listener.transport_is_up();
+        heard.events.try_recv().unwrap();
+        heard.on_code("2@one,noise,identity,secret,1", 60);
+        assert_eq!(ended(&mut heard), "Disconnected { cause: \"the connection ended without a word\" }");
+    }
+
+    #[tokio::test]
+    async fn a_connection_is_restarted_for_a_pairing_and_for_nothing_else() {
+        let mut heard = Heard::new();
+        let reconnects = Arc::new(AtomicBool::new(true));
+        let attached = Attached { client: Weak::new(), reconnects: Arc::clone(&reconnects) };
+        assert!(heard.listener.client.set(attached).is_ok());
+        let on = || reconnects.load(Ordering::SeqCst);
+        heard.listener.transport_is_up();
+        heard.events.try_recv().unwrap();
+        assert!(!on(), "nothing was shown yet");
+        heard.on_code("2@one,noise,identity,secret,1", 60);
+        assert!(on());
+        heard.listener.transport_is_up();
+        assert!(on(), "the library may need a second restart");
+        heard.listener.transport_is_up();
+        assert!(!on(), "but not a third");
+
+        reconnects.store(true, Ordering::SeqCst);
+        heard.listener.handle_event(Arc::new(Event::Disconnected(
+            Disconnected::builder().reason(wacore::net::DisconnectReason::StreamEnded).build(),
+        )));
+        assert!(!on());
+        reconnects.store(true, Ordering::SeqCst);
+        heard.listener.transport_failed("no route".to_owned());
+        assert!(!on());
+    }
+
+    #[tokio::test]
+    async fn a_muted_listener_says_nothing() {
+        let mut heard = Heard::new();
+        heard.listener.mute();
+        assert!(heard.on(failure(ConnectFailureReason::LoggedOut)).is_none());
+        heard.listener.client_ended();
+        assert!(heard.events.try_recv().is_err());
+    }
+
+    #[tokio::test]
+    async fn an_end_that_found_the_queue_full_is_told_when_the_client_has_ended() {
+        let mut heard = Heard::new();
+        for number in 0..=QUEUE {
+            let code = PairingQrCode::builder().code(format!("2@{number},")).timeout(Duration::ZERO).build();
+            heard.listener.handle_event(Arc::new(Event::PairingQrCode(code)));
+        }
+        heard.listener.handle_event(Arc::new(failure(ConnectFailureReason::LoggedOut)));
+        while heard.events.try_recv().is_ok() {}
+        heard.listener.client_ended();
+        assert!(heard.events.try_recv().is_ok());
+    }
 }

@@ -31,7 +31,7 @@ mod silence;
 mod version;
 
 pub use network::Network;
-pub use silence::{SILENCED_TARGETS, is_silenced};
+pub use silence::SILENCED_TARGETS;
 
 use backend::Backend;
 use listener::Listener;

@@ -73,7 +73,7 @@ impl Network {
             #[cfg(feature = "sandbox")]
             Self::Sandbox(_) => {
                 let _ = timeout;
-                Http { client: None }
+                Http::none()
             }
         }
     }
@@ -86,6 +86,12 @@ pub(super) struct Http {
 }
 
 impl Http {
+    /// No way to HTTP at all.
+    #[cfg(any(test, feature = "sandbox"))]
+    pub(super) fn none() -> Self {
+        Self { client: None }
+    }
+
     /// The body of a page, as text.
     pub(super) async fn text(&self, url: &str) -> Option<String> {
         // WhatsApp gives the page to browsers only.

@@ -51,15 +51,6 @@ impl Run {
         runtime.start(watcher.run());
         Arc::new(Self { id, instance_id, client, listener, runtime, ended, request_timeout })
     }
-
-    fn failed(&self, action: &'static str, error: &IqError) -> EngineError {
-        match error {
-            IqError::ServerError { code, .. } => EngineError::Refused { action, cause: format!("code {code}") },
-            IqError::Timeout => EngineError::Unreachable { action, cause: "no answer in time".to_owned() },
-            // The others quote stanzas, which hold addresses.
-            _ => EngineError::Unreachable { action, cause: "the connection is gone".to_owned() },
-        }
-    }
 }
 
 #[async_trait]
@@ -94,7 +85,7 @@ impl EngineRun for Run {
             Ok(Ok(())) => Ok(()),
             // WhatsApp may close the stream of a removed device before its answer is read.
             _ if self.listener.logged_out() => Ok(()),
-            Ok(Err(error)) => Err(self.failed(ACTION, &error)),
+            Ok(Err(error)) => Err(failed(ACTION, &error)),
             Err(_) => Err(unreachable("no answer in time")),
         }
     }
@@ -102,7 +93,7 @@ impl EngineRun for Run {
     async fn probe(&self) -> Result<(), EngineError> {
         const ACTION: &str = "answer a ping";
         let request = self.client.execute(KeepaliveSpec::with_timeout(self.request_timeout));
-        request.await.map_err(|error| self.failed(ACTION, &error))
+        request.await.map_err(|error| failed(ACTION, &error))
     }
 
     fn last_data_received(&self) -> Option<DateTime<Utc>> {
@@ -125,6 +116,16 @@ impl Drop for Run {
 impl fmt::Debug for Run {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Run").field("id", &self.id).field("instance_id", &self.instance_id).finish_non_exhaustive()
+    }
+}
+
+/// A request's failure in the engine's words.
+fn failed(action: &'static str, error: &IqError) -> EngineError {
+    match error {
+        IqError::ServerError { code, .. } => EngineError::Refused { action, cause: format!("code {code}") },
+        IqError::Timeout => EngineError::Unreachable { action, cause: "no answer in time".to_owned() },
+        // The others quote stanzas, which hold addresses.
+        _ => EngineError::Unreachable { action, cause: "the connection is gone".to_owned() },
     }
 }
 

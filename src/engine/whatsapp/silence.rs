@@ -5,8 +5,7 @@
 //! level; what matters of them reaches the log in our own words, from the engine and the supervisor. Its WebSocket and
 //! TLS libraries, which can print frames, are silent too.
 
-/// Log targets that must never be written, whatever the configuration says: each stands for itself, for everything
-/// after it and `::`, and for everything after it and `/`.
+/// Beginnings of the log targets that must never be written, whatever the configuration says.
 pub const SILENCED_TARGETS: &[&str] = &[
     // Crates: the default target is the module path.
     "whatsapp_rust",
@@ -40,32 +39,3 @@ pub const SILENCED_TARGETS: &[&str] = &[
     "blocklist",
     "usync",
 ];
-
-/// Whether lines of this target must never be written.
-pub fn is_silenced(target: &str) -> bool {
-    SILENCED_TARGETS.iter().any(|silenced| {
-        target
-            .strip_prefix(silenced)
-            .is_some_and(|rest| rest.is_empty() || rest.starts_with("::") || rest.starts_with('/'))
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_target_is_silenced_with_everything_below_it() {
-        for target in ["Client/Recv", "Client", "whatsapp_rust::pair", "wacore_noise", "wacore::store::device", "usync"]
-        {
-            assert!(is_silenced(target), "{target}");
-        }
-    }
-
-    #[test]
-    fn our_own_lines_and_those_of_others_are_not() {
-        for target in ["wagate::engine::whatsapp", "wagate", "sqlx::query", "Clients", "wacore2::x", "actix_web"] {
-            assert!(!is_silenced(target), "{target}");
-        }
-    }
-}

@@ -58,6 +58,12 @@ impl Versions {
         Self { configured, refresh, http, clock, learned }
     }
 
+    /// Nobody to ask.
+    #[cfg(test)]
+    pub(super) fn offline(clock: Arc<dyn Clock>) -> Self {
+        Self::new(None, Duration::from_secs(1), Http::none(), clock)
+    }
+
     /// The version to present. Asks WhatsApp when the learned one is old; of many that start at once, one asks and the
     /// others wait for it.
     pub(super) async fn current(&self) -> Version {
@@ -71,17 +77,14 @@ impl Versions {
         let mut learned = self.learned.lock().await;
         let now = self.clock.now();
         if learned.next.is_none_or(|next| next <= now) {
-            match self.learn().await {
-                Some(version) => {
-                    if version != learned.version {
-                        info!(engine.revision = version.2, "learned the WhatsApp version");
-                    }
-                    *learned = Learned { version, next: now.checked_add_signed(self.refresh) };
+            if let Some(version) = self.learn().await {
+                if version != learned.version {
+                    info!(engine.revision = version.2, "learned the WhatsApp version");
                 }
-                None => {
-                    warn!(engine.revision = learned.version.2, "the WhatsApp version could not be learned");
-                    learned.next = now.checked_add_signed(RETRY.min(self.refresh));
-                }
+                *learned = Learned { version, next: now.checked_add_signed(self.refresh) };
+            } else {
+                warn!(engine.revision = learned.version.2, "the WhatsApp version could not be learned");
+                learned.next = now.checked_add_signed(RETRY.min(self.refresh));
             }
         }
         learned.version

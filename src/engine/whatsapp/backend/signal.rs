@@ -21,18 +21,14 @@ impl Backend {
         self.hash(Kind::Session, &[b"user", user.as_bytes()])
     }
 
-    fn address_rows<'a>(
-        &self,
-        kind: Kind,
-        entries: impl Iterator<Item = (&'a str, &'a [u8])>,
-    ) -> Result<Vec<Row>, BackendError> {
-        Ok(last_of_each(entries)
+    fn address_rows<'a>(&self, kind: Kind, entries: impl Iterator<Item = (&'a str, &'a [u8])>) -> Vec<Row> {
+        last_of_each(entries)
             .into_iter()
             .map(|(address, value)| {
                 let (scope, key) = self.address(kind, address);
                 self.seal(RowKey { kind, scope: &scope, key: &key }, value, 0)
             })
-            .collect())
+            .collect()
     }
 
     fn address(&self, kind: Kind, address: &str) -> (Vec<u8>, Vec<u8>) {
@@ -49,7 +45,7 @@ impl Backend {
         kind: Kind,
         entries: impl Iterator<Item = (&'a str, &'a [u8])> + Send,
     ) -> Result<(), BackendError> {
-        let rows = self.address_rows(kind, entries)?;
+        let rows = self.address_rows(kind, entries);
         self.put_all(kind, &rows).await
     }
 
