@@ -8,7 +8,7 @@ use wacore_binary::builder::NodeBuilder;
 use wacore_binary::{Node, NodeRef, SERVER_JID};
 
 use super::bootstrap::{NAME_COLLECTION, NAME_VERSION};
-use super::device::{Device, SignedPreKey};
+use super::device::{Device, PreKey, SignedPreKey};
 
 /// What answering a request does besides.
 #[derive(Debug, PartialEq, Eq)]
@@ -17,8 +17,8 @@ pub(super) enum Effect {
     None,
     /// The device wants what it missed, and from now on what comes.
     Active,
-    /// It has uploaded one-time prekeys: id and key.
-    PreKeys(Vec<(u32, [u8; 32])>),
+    /// It has uploaded one-time prekeys.
+    PreKeys(Vec<PreKey>),
     /// It has changed its signed prekey.
     SignedPreKey(SignedPreKey),
     /// It wants to be removed from its account.
@@ -124,7 +124,7 @@ fn short_id(node: &NodeRef<'_>) -> Option<u32> {
     Some(u32::from_be_bytes([0, a, b, c]))
 }
 
-fn prekey(node: &NodeRef<'_>) -> Option<(u32, [u8; 32])> {
+fn prekey(node: &NodeRef<'_>) -> Option<PreKey> {
     Some((short_id(node)?, node.get_optional_child("value")?.content_bytes()?.try_into().ok()?))
 }
 
@@ -144,7 +144,7 @@ fn digest(device: &Device) -> Node {
     hash.update(registration.identity_key);
     hash.update(signed.public);
     hash.update(signed.signature);
-    for (_, key) in &device.prekeys {
+    for (_, key) in device.prekeys.iter() {
         hash.update(key);
     }
     let leaf = |tag: &'static str, bytes: &[u8]| NodeBuilder::new(tag).bytes(bytes).build();

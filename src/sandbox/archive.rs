@@ -177,7 +177,7 @@ impl DeviceRecord {
             },
             details: DeviceDetails { raw_id: self.raw_id, timestamp: self.linked_at, key_index: self.key_index },
             has_app_state_key: self.has_app_state_key,
-            prekeys: Vec::new(),
+            prekeys: Arc::default(),
             logins: self.logins,
             live_sockets: 0,
             most_live_sockets: self.most_live_sockets,

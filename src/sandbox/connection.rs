@@ -13,6 +13,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_websockets::WebSocketStream;
 use tracing::debug;
+use wacore::libsignal::protocol::{KeyPair, SignalProtocolError};
 use wacore_binary::{Node, OwnedNodeRef};
 
 use super::answers::{Effect, Facts, answer};
@@ -29,6 +30,10 @@ use super::wire::{NodeStream, Wire, WireError};
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(20);
 /// A client that was told goodbye is given this long to go by itself.
 const GOODBYE_TIMEOUT: Duration = Duration::from_secs(5);
+/// Between a device's proof and the demand to connect again. WhatsApp takes its time too, and a client that is told
+/// within a few milliseconds trips: it still has to note that it expects to be disconnected, notes it about the
+/// connection after, and gives that one up (seen in one pairing of eight with whatsapp-rust 0.7.0).
+const RESTART_PAUSE: Duration = Duration::from_millis(200);
 
 /// Why a connection broke.
 #[derive(Debug, thiserror::Error)]
@@ -42,7 +47,7 @@ enum ConnectionError {
     #[error("the client is neither linked nor says what it would be")]
     NoRegistration,
     #[error("the key share could not be encrypted")]
-    KeyShare(#[from] wacore::libsignal::protocol::SignalProtocolError),
+    KeyShare(#[from] SignalProtocolError),
 }
 
 type Result<T> = std::result::Result<T, ConnectionError>;
@@ -155,7 +160,9 @@ impl Connection {
                     if let Some((_, request)) = linking.take_if(|_| answers_link)
                         && self.conclude(&node, *request)
                     {
-                        nodes.send(&stanza::restart()).await?;
+                        if !leaves_within(&mut nodes, RESTART_PAUSE).await {
+                            nodes.send(&stanza::restart()).await?;
+                        }
                         return part(&mut nodes).await;
                     }
                 }
@@ -254,7 +261,7 @@ impl Connection {
         match answer.effect {
             Effect::None => {}
             Effect::Active => *key_share = self.activate(nodes, phone, &device, seconds).await?,
-            Effect::PreKeys(keys) => self.network.update_device(id, |device| device.prekeys = keys),
+            Effect::PreKeys(keys) => self.network.update_device(id, |device| device.add_prekeys(keys)),
             Effect::SignedPreKey(key) => {
                 self.network.update_device(id, |device| device.registration.signed_prekey = key);
             }
@@ -339,7 +346,7 @@ impl Connection {
 
 async fn handshake(network: &Network, wire: &mut Wire) -> Result<Option<Established>> {
     let Some(frame) = wire.next_frame().await? else { return Ok(None) };
-    match answer_hello(&network.server, &frame, &mut network.rng())? {
+    match answer_hello(&network.server, &frame, KeyPair::generate(&mut network.rng()))? {
         Hello::Established(reply, established) => {
             wire.send_frame(&reply).await?;
             Ok(Some(*established))
@@ -360,8 +367,13 @@ async fn refuse(nodes: &mut NodeStream, refusal: Refusal) -> Result<()> {
 
 /// Waits for the client to go, as it does after such words, and closes either way.
 async fn part(nodes: &mut NodeStream) -> Result<()> {
-    let leaving = async { while let Ok(Some(_)) = nodes.next().await {} };
-    let _ = tokio::time::timeout(GOODBYE_TIMEOUT, leaving).await;
+    leaves_within(nodes, GOODBYE_TIMEOUT).await;
     nodes.close().await;
     Ok(())
+}
+
+/// Whether the client goes within this time; what it still sends is not answered.
+async fn leaves_within(nodes: &mut NodeStream, time: Duration) -> bool {
+    let leaving = async { while let Ok(Some(_)) = nodes.next().await {} };
+    tokio::time::timeout(time, leaving).await.is_ok()
 }
