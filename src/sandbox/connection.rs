@@ -34,6 +34,9 @@ const GOODBYE_TIMEOUT: Duration = Duration::from_secs(5);
 /// within a few milliseconds trips: it still has to note that it expects to be disconnected, notes it about the
 /// connection after, and gives that one up (seen in one pairing of eight with whatsapp-rust 0.7.0).
 const RESTART_PAUSE: Duration = Duration::from_millis(200);
+/// The pause begins with the session note that the client sends at the same instant, if it comes within this time, so
+/// that a busy machine's clients get theirs too.
+const SESSION_NOTE_TIMEOUT: Duration = Duration::from_millis(800);
 
 /// Why a connection broke.
 #[derive(Debug, thiserror::Error)]
@@ -160,6 +163,7 @@ impl Connection {
                     if let Some((_, request)) = linking.take_if(|_| answers_link)
                         && self.conclude(&node, *request)
                     {
+                        let _ = tokio::time::timeout(SESSION_NOTE_TIMEOUT, nodes.next()).await;
                         if !leaves_within(&mut nodes, RESTART_PAUSE).await {
                             nodes.send(&stanza::restart()).await?;
                         }
