@@ -212,3 +212,97 @@ fn media_connection() -> Node {
         .children([host])
         .build()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::super::device::{DeviceId, Registration};
+    use super::super::phone::DeviceDetails;
+    use super::*;
+
+    fn device() -> Device {
+        Device {
+            id: DeviceId { number: "15550100000".to_owned(), device: 1 },
+            noise_key: [1; 32],
+            registration: Registration {
+                identity_key: [2; 32],
+                signal_id: 7,
+                signed_prekey: SignedPreKey { id: 1, public: [3; 32], signature: [4; 64] },
+            },
+            details: DeviceDetails { raw_id: 5, timestamp: 6, key_index: 1 },
+            has_app_state_key: false,
+            prekeys: Arc::from([(9, [9; 32])]),
+            logins: 0,
+            live_sockets: 0,
+            most_live_sockets: 0,
+        }
+    }
+
+    fn ask(stanza: &Node) -> Answer {
+        let facts = Facts {
+            device: &device(),
+            device_list: &|user| if user == "15550100000" { vec![(0, 0), (1, 1)] } else { vec![] },
+            name_patch: &|| vec![1, 2, 3],
+        };
+        answer(&stanza.as_node_ref(), &facts)
+    }
+
+    fn request(namespace: &'static str, kind: &'static str, child: Node) -> Node {
+        NodeBuilder::new("iq")
+            .attr("id", "1.2")
+            .attr("xmlns", namespace)
+            .attr("type", kind)
+            .attr("to", SERVER_JID)
+            .children([child])
+            .build()
+    }
+
+    #[test]
+    fn an_unknown_request_gets_an_empty_result() {
+        let answer = ask(&request("w:new", "get", NodeBuilder::new("anything").build()));
+        let expected = NodeBuilder::new("iq").attr("from", SERVER_JID).attr("type", "result").attr("id", "1.2").build();
+        assert_eq!((answer.reply, answer.effect), (Some(expected), Effect::None));
+    }
+
+    #[test]
+    fn what_is_itself_an_answer_is_not_answered() {
+        for kind in ["result", "error"] {
+            assert_eq!(ask(&request("w:p", kind, NodeBuilder::new("ping").build())).reply, None);
+        }
+        assert_eq!(ask(&NodeBuilder::new("presence").build()).reply, None);
+    }
+
+    #[test]
+    fn the_name_is_sent_to_a_device_that_lacks_it_and_to_no_other() {
+        let sync = |version: u32| {
+            let collection = NodeBuilder::new("collection").attr("name", NAME_COLLECTION).attr("version", version);
+            let sync = NodeBuilder::new("sync").children([collection.build()]).build();
+            let reply = ask(&request("w:sync:app:state", "set", sync)).reply.unwrap();
+            reply.get_optional_child_by_tag(&["sync", "collection", "patches", "patch"]).is_some()
+        };
+        assert!(sync(0));
+        assert!(!sync(1));
+    }
+
+    #[test]
+    fn uploaded_prekeys_are_taken_and_malformed_ones_left() {
+        let key = |id: &[u8]| {
+            let id = NodeBuilder::new("id").bytes(id).build();
+            NodeBuilder::new("key").children([id, NodeBuilder::new("value").bytes([8; 32]).build()]).build()
+        };
+        let list = NodeBuilder::new("list").children([key(&[0, 1, 2]), key(&[1])]).build();
+        assert_eq!(ask(&request("encrypt", "set", list)).effect, Effect::PreKeys(vec![(258, [8; 32])]));
+    }
+
+    #[test]
+    fn an_account_s_devices_are_listed() {
+        let user = NodeBuilder::new("user").attr("jid", "15550100000@s.whatsapp.net").build();
+        let list = NodeBuilder::new("list").children([user]).build();
+        let reply = ask(&request("usync", "get", NodeBuilder::new("usync").children([list]).build())).reply.unwrap();
+        let path = ["usync", "list", "user", "devices", "device-list"];
+        let devices = reply.get_optional_child_by_tag(&path).and_then(Node::children).unwrap();
+        let ids = devices.iter().map(|device| device.attrs().optional_u64("id")).collect::<Vec<_>>();
+        assert_eq!(ids, [Some(0), Some(1)]);
+    }
+}

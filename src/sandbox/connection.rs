@@ -125,6 +125,9 @@ impl Connection {
             serial += 1;
             format!("sandbox-{serial}")
         };
+        if !self.is_let_speak(&mut nodes).await? {
+            return Ok(());
+        }
         let mut withheld = self.network.strike_stranger(&[FaultKind::NoCode]);
         if withheld.is_none() {
             let references = self.network.start_round(self.socket.id, noise_key, registration.clone());
@@ -160,14 +163,18 @@ impl Connection {
                     let answers_link = linking.as_ref().is_some_and(|(id, _)| {
                         node.tag() == "iq" && node.get_attr("id").is_some_and(|answered| answered.as_str() == *id)
                     });
-                    if let Some((_, request)) = linking.take_if(|_| answers_link)
-                        && self.conclude(&node, *request)
-                    {
+                    let Some((_, request)) = linking.take_if(|_| answers_link) else { continue };
+                    if self.conclude(&node, *request) {
                         let _ = tokio::time::timeout(SESSION_NOTE_TIMEOUT, nodes.next()).await;
                         if !leaves_within(&mut nodes, RESTART_PAUSE).await {
                             nodes.send(&stanza::restart()).await?;
                         }
                         return part(&mut nodes).await;
+                    }
+                    // A client that reports an error goes on showing codes; one whose proof was not taken believes
+                    // that it is linked, and must find out.
+                    if node.get_attr("type").is_none_or(|kind| kind.as_str() != "error") {
+                        return Ok(());
                     }
                 }
             }
@@ -197,12 +204,8 @@ impl Connection {
         if let Some(refusal) = self.network.refusal(Some(id)) {
             return refuse(&mut nodes, refusal).await;
         }
-        while self.network.mute(self.socket.id).is_some() {
-            match self.wake(&mut nodes, false, None).await? {
-                Wake::Over => return Ok(()),
-                Wake::Command(Command::End(end)) => return self.end(&mut nodes, end).await,
-                Wake::Node(_) | Wake::Command(_) | Wake::Rotation | Wake::Look => {}
-            }
+        if !self.is_let_speak(&mut nodes).await? {
+            return Ok(());
         }
         if !self.network.log_in(self.socket.id, id).await {
             return refuse(&mut nodes, Refusal::Unknown).await;
@@ -231,6 +234,21 @@ impl Connection {
                 }
             }
         }
+    }
+
+    /// Waits while a fault mutes the connection. False if the connection is over.
+    async fn is_let_speak(&mut self, nodes: &mut NodeStream) -> Result<bool> {
+        while self.network.mute(self.socket.id).is_some() {
+            match self.wake(nodes, false, None).await? {
+                Wake::Over => return Ok(false),
+                Wake::Command(Command::End(end)) => {
+                    self.end(nodes, end).await?;
+                    return Ok(false);
+                }
+                Wake::Node(_) | Wake::Command(_) | Wake::Rotation | Wake::Look => {}
+            }
+        }
+        Ok(true)
     }
 
     /// Answers one stanza of a device; how the connection is to end, if it is.
