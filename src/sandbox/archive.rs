@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use base64::Engine as _;
-use base64::prelude::BASE64_STANDARD;
+use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
@@ -69,6 +69,8 @@ struct ServerRecord {
 #[derive(Serialize, Deserialize)]
 pub(super) struct AccountRecord {
     format: u32,
+    #[serde(skip)]
+    file_stem: String,
     number: String,
     lid: String,
     name: String,
@@ -110,6 +112,7 @@ impl AccountRecord {
     pub(super) fn new<'a>(phone: &Phone, devices: impl Iterator<Item = &'a Device>) -> Self {
         Self {
             format: FORMAT,
+            file_stem: file_stem(phone),
             number: phone.number.clone(),
             lid: phone.lid.clone(),
             name: phone.name.clone(),
@@ -177,12 +180,18 @@ impl DeviceRecord {
             },
             details: DeviceDetails { raw_id: self.raw_id, timestamp: self.linked_at, key_index: self.key_index },
             has_app_state_key: self.has_app_state_key,
-            prekeys: Vec::new(),
+            prekeys: Arc::default(),
             logins: self.logins,
             live_sockets: 0,
             most_live_sockets: self.most_live_sockets,
         })
     }
+}
+
+/// A phone's file is named after its key, not its number: paths end up in logs, numbers must not.
+fn file_stem(phone: &Phone) -> String {
+    let key = phone.identity.public_key.public_key_bytes();
+    BASE64_URL_SAFE_NO_PAD.encode(&key[..12])
 }
 
 /// The data folder of a sandbox.
@@ -236,7 +245,7 @@ impl Archive {
 
     /// Keeps an account.
     fn keep(&self, account: &AccountRecord) -> Result<()> {
-        replace(&self.phones().join(format!("{}.json", account.number)), account)
+        replace(&self.phones().join(format!("{}.json", account.file_stem)), account)
     }
 
     fn phones(&self) -> PathBuf {

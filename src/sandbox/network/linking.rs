@@ -244,7 +244,7 @@ impl Network {
             registration: pairing.registration.clone(),
             details,
             has_app_state_key: false,
-            prekeys: Vec::new(),
+            prekeys: Arc::default(),
             logins: 0,
             live_sockets: 0,
             most_live_sockets: 0,

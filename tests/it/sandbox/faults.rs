@@ -71,6 +71,22 @@ async fn silent_ends_with_its_seconds() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn silent_meets_a_stranger_and_a_log_in_too() {
+    let sandbox = start().await;
+    let (store, client, device) = linked(&sandbox).await;
+    client.stop().await;
+    let fault = sandbox.add_fault(&FaultSpec::everybody(FaultKind::Silent));
+    let mut stranger = Store::default().start(&sandbox.websocket_url()).await;
+    let mut client = store.start(&sandbox.websocket_url()).await;
+    until("both handshakes are done", async || stranger.inner().is_connected() && client.inner().is_connected()).await;
+    assert_eq!((stranger.told_so_far(), client.told_so_far()), (vec![], vec![]));
+    assert!(!view(&sandbox, &device).connected);
+    sandbox.remove_fault(fault);
+    stranger.code().await;
+    client.wait_for(Told::Connected).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn half_open_accepts_and_then_leaves_everybody_alone() {
     let sandbox = start().await;
     let (_store, linked_client, device) = linked(&sandbox).await;

@@ -1,5 +1,11 @@
 //! From the first code to the linked device, and the ways it can fail.
 
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use chrono::{DateTime, TimeDelta};
+use wagate::domain::clock::ManualClock;
 use wagate::sandbox::{PhoneError, Sandbox, SandboxConfig, SandboxError, ScanError};
 
 use super::client::{Store, Told};
@@ -80,6 +86,18 @@ async fn a_wrong_secret_is_noticed_by_the_client_and_links_nothing() {
     assert_eq!(sandbox.scan(&phone.number, &forged).await, Err(ScanError::Refused));
     assert_eq!(sandbox.devices(), []);
     client.wait_for(Told::PairError).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_code_expires_by_the_sandbox_s_own_clock() {
+    let clock = ManualClock::new(DateTime::UNIX_EPOCH + TimeDelta::days(20_000));
+    let config = SandboxConfig { clock: Arc::new(clock.clone()), ..config() };
+    let sandbox = Sandbox::start(config).await.unwrap();
+    let phone = sandbox.add_phone(None, None).unwrap();
+    let mut client = Store::default().start(&sandbox.websocket_url()).await;
+    let code = client.code().await;
+    clock.advance(TimeDelta::seconds(62));
+    assert_eq!(sandbox.scan(&phone.number, &code).await, Err(ScanError::Expired));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -167,6 +185,11 @@ async fn a_phone_unlinks_one_of_its_devices() {
     assert_eq!(sandbox.unlink("15550100000", None), None);
 }
 
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    entries.flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] }).collect()
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn devices_survive_a_restart_of_the_sandbox() {
     let folder = tempfile::tempdir().unwrap();
@@ -180,6 +203,17 @@ async fn devices_survive_a_restart_of_the_sandbox() {
     let mut client = store.start(&sandbox.websocket_url()).await;
     client.wait_for(Told::Connected).await;
     assert_eq!(view(&sandbox, &device).logins, 2);
+    let (kept, number) = (files(folder.path()), device.number.as_bytes());
+    assert_eq!(kept.len(), 2, "the server's key and one phone: {kept:?}");
+    let phone = kept.iter().find(|path| path.parent().unwrap().ends_with("phones")).unwrap();
+    let phone: serde_json::Value = serde_json::from_slice(&std::fs::read(phone).unwrap()).unwrap();
+    assert_eq!(phone["devices"][0]["has_app_state_key"], true, "the client confirmed the key; it is not sent again");
+    for path in kept {
+        let mode = std::fs::metadata(&path).unwrap().permissions().mode();
+        assert_eq!(mode & 0o077, 0, "keys are nobody else's to read");
+        let shown = path.display().to_string();
+        assert!(!shown.as_bytes().windows(number.len()).any(|part| part == number), "paths are logged: {shown}");
+    }
     assert_eq!(sandbox.add_phone(Some(&device.number), None), Err(PhoneError::Exists));
     client.stop().await;
     sandbox.shutdown().await;

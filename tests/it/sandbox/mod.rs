@@ -3,6 +3,7 @@
 
 mod client;
 mod control;
+mod crowd;
 mod faults;
 mod linking;
 
