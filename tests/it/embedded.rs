@@ -18,11 +18,13 @@ use wagate::config::Config;
 use wagate::store::Store;
 use wagate::store::embedded::{Embedded, EmbeddedConfig, EmbeddedError};
 
+use crate::support::database::scratch;
+
 const DEADLINE: Duration = Duration::from_secs(30);
 
 /// A folder that the server's user may enter when the tests run as root.
 fn folder() -> TempDir {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = tempfile::tempdir_in(scratch()).unwrap();
     fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o711)).unwrap();
     folder
 }
