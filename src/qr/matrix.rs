@@ -1,7 +1,11 @@
 //! The modules of a code, without its quiet zone.
 
 use qrcode::bits::Bits;
-use qrcode::{Color, EcLevel, QrCode, Version};
+use qrcode::canvas::Canvas;
+use qrcode::ec::construct_codewords;
+use qrcode::{Color, EcLevel, Version};
+
+use super::mask;
 
 /// Error correction M: 15 % of a code may be lost. What WhatsApp's own client shows.
 const LEVEL: EcLevel = EcLevel::M;
@@ -28,9 +32,13 @@ impl Matrix {
         let mut bits = (1..=40).map(Version::Normal).find_map(|version| fitting(text, version)).ok_or_else(too_long)?;
         bits.push_byte_data(text.as_bytes()).map_err(|_| too_long())?;
         bits.push_terminator(LEVEL).map_err(|_| too_long())?;
-        let code = QrCode::with_bits(bits, LEVEL).map_err(|_| too_long())?;
-        let width = code.width();
-        Ok(Self { width, dark: code.into_colors().into_iter().map(|color| color == Color::Dark).collect() })
+        let version = bits.version();
+        let (data, correction) = construct_codewords(&bits.into_bytes(), version, LEVEL).map_err(|_| too_long())?;
+        let mut canvas = Canvas::new(version, LEVEL);
+        canvas.draw_all_functional_patterns();
+        canvas.draw_data(&data, &correction);
+        let width = usize::from(version.width().unsigned_abs());
+        Ok(Self { width, dark: mask::best(&canvas, width).into_iter().map(|color| color == Color::Dark).collect() })
     }
 
     /// Modules on a side, without the quiet zone.
