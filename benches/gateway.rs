@@ -1,1 +1,3 @@
+//! Placeholder of the benches.
+
 fn main() {}

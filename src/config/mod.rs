@@ -6,8 +6,9 @@
 pub mod duration;
 mod load;
 mod sections;
+mod validate;
 
-pub use load::{ConfigError, Overrides, load};
+pub use load::{ConfigError, Origin, Overrides, load};
 pub use sections::{Config, Data, Database, Engine, Limits, Log, LogFormat, Node, Operator, Server, Session, Vault};
 
 /// The defaults, as the text users see.

@@ -1,1 +1,165 @@
-//! Placeholder of the skeleton.
+//! A stand-in WhatsApp network: what Stripe's test mode is to payments.
+//!
+//! It speaks the protocol a client speaks with WhatsApp (WebSocket, Noise, binary XML, pairing) and has phones that scan
+//! a QR *value*, so that tests, demos and the CI of whoever builds on the gateway run the true engine from the first
+//! code to the linked device. Faults on demand bring the bad days: refused connections, silence, bans.
+//!
+//! It proves nothing about WhatsApp itself: its words are the client library's own codec, so a mistake the two share
+//! stays hidden. It keeps the keys of its phones in plain files, asks for no credential, and therefore listens on
+//! loopback only; it exists only in the build flavour `sandbox`, which cannot reach WhatsApp.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use rand::rngs::StdRng;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::info;
+
+use crate::domain::clock::Clock;
+
+mod answers;
+mod bootstrap;
+mod connection;
+mod control;
+mod device;
+mod fault;
+mod listener;
+mod network;
+mod noise;
+mod phone;
+mod qr_value;
+mod round;
+mod stanza;
+mod wire;
+
+pub use device::DeviceId;
+pub use fault::{FaultId, FaultKind, FaultSpec};
+pub use network::{DeviceView, PhoneError, PhoneView, ScanError};
+
+use listener::Listener;
+use network::Network;
+use noise::ServerIdentity;
+
+/// How a sandbox is set up.
+pub struct SandboxConfig {
+    /// Where it listens: a loopback address; port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// Where its phones and devices are kept; `None` keeps them in memory only.
+    pub data_dir: Option<PathBuf>,
+    /// Its time.
+    pub clock: Arc<dyn Clock>,
+    /// Its chance: keys, references, numbers.
+    pub rng: StdRng,
+}
+
+/// Why a sandbox could not be started.
+#[derive(Debug, thiserror::Error)]
+pub enum SandboxError {
+    /// It would be reachable by others.
+    #[error("the sandbox asks for no credential: it listens on loopback only, not on {0}")]
+    NotLoopback(SocketAddr),
+    /// The address could not be bound.
+    #[error("the sandbox could not listen on {address}")]
+    Listen {
+        /// Where.
+        address: SocketAddr,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+}
+
+/// Starts sandboxes.
+#[derive(Debug, Clone, Copy)]
+pub struct Sandbox;
+
+impl Sandbox {
+    /// Starts a sandbox on the ambient multi-thread runtime. It listens when this returns.
+    pub async fn start(config: SandboxConfig) -> Result<SandboxHandle, SandboxError> {
+        let SandboxConfig { listen, data_dir: _, clock, mut rng } = config;
+        if !listen.ip().is_loopback() {
+            return Err(SandboxError::NotLoopback(listen));
+        }
+        let failed = |source| SandboxError::Listen { address: listen, source };
+        let listener = TcpListener::bind(listen).await.map_err(failed)?;
+        let local_addr = listener.local_addr().map_err(failed)?;
+        let server = ServerIdentity::generate(&mut rng);
+        let network = Arc::new(Network::new(clock, rng, server, []));
+        let token = CancellationToken::new();
+        let tracker = TaskTracker::new();
+        let task = Listener { listener, local_addr, network: Arc::clone(&network), tracker: tracker.clone() };
+        tracker.spawn(task.run(token.clone()));
+        info!(sandbox.address = %local_addr, "sandbox network listening");
+        Ok(SandboxHandle { network, local_addr, token, tracker })
+    }
+}
+
+/// A running sandbox. Its methods do what the control API does, in process.
+pub struct SandboxHandle {
+    network: Arc<Network>,
+    local_addr: SocketAddr,
+    token: CancellationToken,
+    tracker: TaskTracker,
+}
+
+impl SandboxHandle {
+    /// Where the control API is reached.
+    pub fn url(&self) -> String {
+        format!("http://{}", self.local_addr)
+    }
+
+    /// Where clients connect.
+    pub fn websocket_url(&self) -> String {
+        format!("ws://{}/ws/chat", self.local_addr)
+    }
+
+    /// Where it listens.
+    pub fn local_addr(&self) -> SocketAddr {
+        self.local_addr
+    }
+
+    /// Makes a phone, with a number of its own if none is given.
+    pub fn add_phone(&self, number: Option<&str>, name: Option<&str>) -> Result<PhoneView, PhoneError> {
+        self.network.add_phone(number.map(ToOwned::to_owned), name.map(ToOwned::to_owned))
+    }
+
+    /// Lets a phone scan a QR value. Returns once the device has proven its side of the link.
+    pub async fn scan(&self, number: &str, value: &str) -> Result<DeviceId, ScanError> {
+        self.network.scan(number, value).await
+    }
+
+    /// Removes devices from an account, all of them if none is named. Returns how many; `None` without such a phone.
+    pub fn unlink(&self, number: &str, device: Option<&DeviceId>) -> Option<usize> {
+        self.network.unlink(number, device)
+    }
+
+    /// Every linked device, ordered by account and number.
+    pub fn devices(&self) -> Vec<DeviceView> {
+        self.network.devices()
+    }
+
+    /// Adds a fault; it begins at once.
+    pub fn add_fault(&self, spec: FaultSpec) -> FaultId {
+        self.network.add_fault(spec)
+    }
+
+    /// Ends a fault; false if there is none of that id.
+    pub fn remove_fault(&self, id: FaultId) -> bool {
+        self.network.remove_fault(id)
+    }
+
+    /// Lets codes rotate `factor` (1 to 10 000) times faster than WhatsApp's, those on screen included.
+    pub fn set_rotation_factor(&self, factor: f64) {
+        self.network.set_factor(factor.clamp(1.0, 10_000.0));
+    }
+
+    /// Closes every connection and ends every task.
+    pub async fn shutdown(self) {
+        self.token.cancel();
+        self.tracker.close();
+        self.tracker.wait().await;
+    }
+}

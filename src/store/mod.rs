@@ -6,10 +6,12 @@
 use sqlx::{PgPool, Postgres, Transaction};
 
 pub mod embedded;
+pub mod engine_state;
 pub mod lease;
 pub mod node;
 pub mod pool;
 pub mod session;
+pub mod vault;
 
 pub use pool::{ConnectError, MIGRATOR};
 

@@ -8,9 +8,9 @@ use std::str::FromStr;
 use std::time::{Duration, Instant};
 
 use secrecy::{ExposeSecret, SecretString};
-use sqlx::PgPool;
 use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::{Connection, PgConnection};
 
 use super::Store;
 use super::embedded::{Embedded, EmbeddedConfig, EmbeddedError, Liveness};
@@ -22,7 +22,7 @@ pub static MIGRATOR: Migrator = sqlx::migrate!();
 /// Beyond this idle time a connection may have been cut by something between us and the server.
 const TRUSTED_IDLE: Duration = Duration::from_secs(10);
 /// How long a server that is not there yet is waited for.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 const RETRY_MIN: Duration = Duration::from_millis(100);
 const RETRY_MAX: Duration = Duration::from_secs(2);
 
@@ -98,11 +98,12 @@ impl Store {
         database: &config::Database,
         liveness: Option<Liveness>,
     ) -> Result<Self, ConnectError> {
-        let target = target_of(&options);
-        let pool = pool_options(database, liveness).connect_lazy_with(options.application_name("wagate"));
-        await_answer(&pool, &target).await?;
-        migrate(&pool).await?;
-        Ok(Self::new(pool))
+        let options = options.application_name("wagate");
+        let mut connection = await_answer(&options, database.acquire_timeout).await?;
+        migrate(&mut connection).await?;
+        // Whether it says goodbye in time changes nothing for us.
+        let _ = connection.close().await;
+        Ok(Self::new(pool_options(database, liveness).connect_lazy_with(options)))
     }
 }
 
@@ -132,25 +133,28 @@ fn pool_options(database: &config::Database, liveness: Option<Liveness>) -> PgPo
                 if meta.idle_for < TRUSTED_IDLE {
                     return Ok(true);
                 }
-                Ok(sqlx::Connection::ping(connection).await.is_ok())
+                Ok(connection.ping().await.is_ok())
             })
         })
 }
 
-/// Waits until the server takes connections.
-async fn await_answer(pool: &PgPool, target: &str) -> Result<(), ConnectError> {
+/// Waits until the server takes connections. Not through the pool, which would hide what an attempt met behind its own
+/// time limit.
+async fn await_answer(options: &PgConnectOptions, attempt: Duration) -> Result<PgConnection, ConnectError> {
+    let target = target_of(options);
     let started = Instant::now();
     let mut pause = RETRY_MIN;
     loop {
-        let source = match pool.acquire().await {
-            Ok(_) => return Ok(()),
-            Err(source) => source,
+        let source = match tokio::time::timeout(attempt, PgConnection::connect_with(options)).await {
+            Ok(Ok(connection)) => return Ok(connection),
+            Ok(Err(source)) => source,
+            Err(elapsed) => sqlx::Error::Io(elapsed.into()),
         };
         if !may_pass(&source) {
-            return Err(ConnectError::Refused { target: target.to_owned(), source });
+            return Err(ConnectError::Refused { target, source });
         }
         if started.elapsed() + pause > PATIENCE {
-            return Err(ConnectError::Unreachable { target: target.to_owned(), waited: started.elapsed(), source });
+            return Err(ConnectError::Unreachable { target, waited: started.elapsed(), source });
         }
         tracing::info!(error = %source, database.target = target, "waiting for PostgreSQL");
         tokio::time::sleep(pause).await;
@@ -161,7 +165,7 @@ async fn await_answer(pool: &PgPool, target: &str) -> Result<(), ConnectError> {
 /// Whether trying again can help.
 fn may_pass(error: &sqlx::Error) -> bool {
     match error {
-        sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut => true,
+        sqlx::Error::Io(_) => true,
         // cannot_connect_now (it starts or stops), too_many_connections
         sqlx::Error::Database(error) => error.code().is_some_and(|code| matches!(&*code, "57P03" | "53300")),
         _ => false,
@@ -169,8 +173,8 @@ fn may_pass(error: &sqlx::Error) -> bool {
 }
 
 /// Under PostgreSQL's advisory lock, so that nodes that start together do it once.
-async fn migrate(pool: &PgPool) -> Result<(), ConnectError> {
-    MIGRATOR.run(pool).await.map_err(|error| match error {
+async fn migrate(connection: &mut PgConnection) -> Result<(), ConnectError> {
+    MIGRATOR.run(connection).await.map_err(|error| match error {
         MigrateError::VersionMissing(version) => ConnectError::NewerSchema { version },
         error => ConnectError::Migrate(error),
     })

@@ -2,5 +2,11 @@
 #![allow(missing_docs)]
 
 mod cluster;
+mod connecting;
+mod embedded;
+mod engine;
+mod imports;
+#[cfg(feature = "sandbox")]
+mod sandbox;
 mod supervisor;
 mod support;

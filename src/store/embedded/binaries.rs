@@ -39,10 +39,14 @@ impl Binaries {
 /// Finds the programs: in `bin_dir` if one is configured, else wherever systems put them. With data of a certain major
 /// version that one is preferred, else the highest.
 pub(super) fn find(bin_dir: Option<&Path>, data_major: Option<u32>) -> Result<Binaries, EmbeddedError> {
-    if let Some(dir) = bin_dir {
-        return Binaries::in_dir(dir).ok_or_else(|| EmbeddedError::NotInBinDir { dir: dir.to_owned() });
+    match bin_dir {
+        Some(dir) => Binaries::in_dir(dir).ok_or_else(|| EmbeddedError::NotInBinDir { dir: dir.to_owned() }),
+        None => find_in(&candidates(), data_major),
     }
-    let found = candidates().iter().filter_map(|dir| Binaries::in_dir(dir)).collect();
+}
+
+fn find_in(dirs: &[PathBuf], data_major: Option<u32>) -> Result<Binaries, EmbeddedError> {
+    let found = dirs.iter().filter_map(|dir| Binaries::in_dir(dir)).collect();
     choose(found, data_major).ok_or_else(|| EmbeddedError::NotInstalled { advice: advice() })
 }
 
@@ -137,6 +141,14 @@ mod tests {
         assert_eq!(parse_major("postgres (PostgreSQL) 15.14 (Debian 15.14-0+deb12u1)\n"), Some(15));
         assert_eq!(parse_major("postgres (PostgreSQL) 18beta1\n"), Some(18));
         assert_eq!(parse_major("postgres (Greenplum) 6\n"), None);
+    }
+
+    #[test]
+    fn where_nothing_is_installed_the_error_is_one_line_to_type() {
+        let error = find_in(&["/nowhere".into(), "/tmp".into()], None).expect_err("there is no PostgreSQL there");
+        assert!(matches!(error, EmbeddedError::NotInstalled { .. }), "{error:?}");
+        let line = error.to_string();
+        assert!(line.contains(advice()) && !line.contains('\n'), "{line}");
     }
 
     #[test]

@@ -30,7 +30,7 @@ const FOLLOW_INTERVAL: Duration = Duration::from_millis(250);
 /// How often a starting server is looked at.
 const READY_INTERVAL: Duration = Duration::from_millis(5);
 /// Crash recovery of much unfinished work takes its time; there is a line in the log every few seconds of it.
-const READY_DEADLINE: Duration = Duration::from_secs(600);
+const READY_DEADLINE: Duration = Duration::from_mins(10);
 const READY_NEWS: Duration = Duration::from_secs(5);
 /// A first start is tried this often before the reason is reported: the processes of a server that was killed may need a
 /// moment to leave their shared memory.
@@ -328,7 +328,8 @@ impl Keeper {
                 ("cluster_name", super::NAME),
                 ("fsync", on_disk),
                 ("full_page_writes", on_disk),
-                ("synchronous_commit", on_disk),
+                // Also without fsync: a commit that was answered must survive the death of the server's processes.
+                ("synchronous_commit", "on"),
                 // Small: one gateway's data fits the kernel's cache, and 32 MB is what an idle server then takes.
                 ("shared_buffers", "16MB"),
                 ("max_connections", &self.config.max_connections.to_string()),

@@ -38,8 +38,8 @@ fn runtime_folder(user: &OsUser) -> PathBuf {
 /// One name for one data folder.
 fn short_name(data_dir: &Path) -> String {
     let digest = Sha256::digest(data_dir.as_os_str().as_encoded_bytes());
-    let hex: String = digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
-    format!("wagate-{hex}")
+    let first = u64::from_be_bytes(*digest.first_chunk().expect("a digest has 32 bytes"));
+    format!("wagate-{first:016x}")
 }
 
 #[cfg(test)]

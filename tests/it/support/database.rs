@@ -24,7 +24,7 @@ use wagate::store::embedded::{Embedded, EmbeddedConfig};
 use wagate::store::{MIGRATOR, Store};
 
 /// Long enough for the pause between two runs of somebody who is programming.
-const IDLE_LIMIT: Duration = Duration::from_secs(60);
+const IDLE_LIMIT: Duration = Duration::from_mins(1);
 /// A first start makes a cluster, which a busy machine takes seconds for.
 const START_LIMIT: Duration = Duration::from_secs(90);
 const POLL: Duration = Duration::from_millis(10);
@@ -196,6 +196,7 @@ fn is_up(folder: &Path) -> bool {
         && std::os::unix::net::UnixStream::connect(folder.join("postgres/run/.s.PGSQL.5432")).is_ok()
 }
 
+#[expect(clippy::zombie_processes, reason = "it outlives this process, and then it is init's child")]
 fn start_keeper(folder: &Path) {
     let said = folder.join("keeper.log");
     let log = File::create(&said).expect("it opens");
@@ -212,9 +213,11 @@ fn start_keeper(folder: &Path) {
     let deadline = Instant::now() + START_LIMIT;
     while !is_up(folder) {
         let ended = keeper.try_wait().expect("it is our child");
-        if ended.is_some() || Instant::now() > deadline {
-            panic!("the test database did not start ({ended:?}): {}", fs::read_to_string(&said).unwrap_or_default());
-        }
+        assert!(
+            ended.is_none() && Instant::now() < deadline,
+            "the test database did not start ({ended:?}): {}",
+            fs::read_to_string(&said).unwrap_or_default()
+        );
         std::thread::sleep(POLL);
     }
 }

@@ -1,0 +1,503 @@
+//! What one run's client says, in the engine's words.
+//!
+//! The library dispatches its events synchronously, and what it does next may depend on a switch (reconnect or not)
+//! that is read right after: so the switch is turned here, in the handler, and the events go on through a queue.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock, Weak};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use tokio::sync::mpsc;
+use tracing::{info, warn};
+use wacore::store::commands::DeviceCommand;
+use wacore::types::events::{ConnectFailureReason, Event, EventHandler, EventInterest, EventKind};
+use wacore_binary::Jid;
+use whatsapp_rust::Client;
+
+use crate::domain::clock::Clock;
+use crate::domain::instance::InstanceId;
+use crate::domain::profile::Profile;
+use crate::domain::qr_code::QrValue;
+use crate::engine::EngineEvent;
+
+use super::runtime::RunRuntime;
+use super::version::Versions;
+
+/// A run says about a dozen things; a queue this long fills only when nobody listens.
+const QUEUE: usize = 64;
+
+const KINDS: &[EventKind] = &[
+    EventKind::PairingQrCode,
+    EventKind::PairingQrCodesExhausted,
+    EventKind::QrScannedWithoutMultidevice,
+    EventKind::PairSuccess,
+    EventKind::PairError,
+    EventKind::PairPasskeyRequest,
+    EventKind::PairPasskeyConfirmation,
+    EventKind::PairPasskeyError,
+    EventKind::Connected,
+    EventKind::Disconnected,
+    EventKind::LoggedOut,
+    EventKind::StreamReplaced,
+    EventKind::TemporaryBan,
+    EventKind::ConnectFailure,
+    EventKind::ClientOutdated,
+    EventKind::Messages,
+];
+
+/// Hears one run's client.
+pub(super) struct Listener {
+    instance_id: InstanceId,
+    /// Stands in for a push name that is not known yet, and is never told as one.
+    placeholder_name: String,
+    clock: Arc<dyn Clock>,
+    versions: Arc<Versions>,
+    runtime: RunRuntime,
+    queue: mpsc::Sender<EngineEvent>,
+    client: OnceLock<Attached>,
+    state: Mutex<State>,
+}
+
+struct Attached {
+    client: Weak<Client>,
+    reconnects: Arc<AtomicBool>,
+}
+
+#[derive(Default)]
+struct State {
+    /// The run was told to end: it has nothing more to say.
+    muted: bool,
+    /// Something was said after which the run is over.
+    over: bool,
+    logged_out: bool,
+    transport_is_up: bool,
+    /// The client said something over the connection it has: the handshake is behind it.
+    heard: bool,
+    transport_error: Option<String>,
+    reference: Option<String>,
+    attempt: u32,
+    told_of_messages: bool,
+}
+
+impl Listener {
+    /// A listener and the queue its events come out of.
+    pub(super) fn new(
+        instance_id: InstanceId,
+        placeholder_name: String,
+        clock: Arc<dyn Clock>,
+        versions: Arc<Versions>,
+        runtime: RunRuntime,
+    ) -> (Arc<Self>, mpsc::Receiver<EngineEvent>) {
+        let (queue, events) = mpsc::channel(QUEUE);
+        let (client, state) = (OnceLock::new(), Mutex::default());
+        (Arc::new(Self { instance_id, placeholder_name, clock, versions, runtime, queue, client, state }), events)
+    }
+
+    /// Names the client before it runs, and takes its reconnecting into our hands: the supervisor decides when an
+    /// instance tries again.
+    pub(super) fn attach(&self, client: &Arc<Client>) {
+        let reconnects = Arc::clone(&client.enable_auto_reconnect);
+        reconnects.store(false, Ordering::SeqCst);
+        let attached = Attached { client: Arc::downgrade(client), reconnects };
+        assert!(self.client.set(attached).is_ok(), "a listener hears one client");
+    }
+
+    /// Nothing is said from now on.
+    pub(super) fn mute(&self) {
+        self.state.lock().muted = true;
+    }
+
+    /// The device was removed from its account during this run.
+    pub(super) fn logged_out(&self) -> bool {
+        self.state.lock().logged_out
+    }
+
+    pub(super) fn transport_is_up(&self) {
+        // The one restart that a pairing needs is used up by being made.
+        self.reconnects(false);
+        {
+            let mut state = self.state.lock();
+            state.transport_is_up = true;
+            state.heard = false;
+        }
+        self.say(EngineEvent::TransportUp);
+    }
+
+    pub(super) fn transport_failed(&self, cause: String) {
+        self.reconnects(false);
+        self.state.lock().transport_error = Some(cause);
+    }
+
+    /// The client's loop has ended; says why, unless that is known already.
+    pub(super) fn client_ended(&self) {
+        let event = {
+            let mut state = self.state.lock();
+            if state.over {
+                return;
+            }
+            let failed = |cause: &str| EngineEvent::ConnectFailed { cause: cause.to_owned() };
+            match state.transport_error.take() {
+                Some(cause) => EngineEvent::ConnectFailed { cause },
+                None if !state.transport_is_up => failed("the client ended before it connected"),
+                None if !state.heard => failed("the handshake was not completed"),
+                None => EngineEvent::Disconnected { cause: "the connection ended without a word".to_owned() },
+            }
+        };
+        self.say(event);
+    }
+
+    fn reconnects(&self, on: bool) {
+        if let Some(attached) = self.client.get() {
+            attached.reconnects.store(on, Ordering::SeqCst);
+        }
+    }
+
+    fn say(&self, event: EngineEvent) {
+        let ends = ends_the_run(&event);
+        let mut state = self.state.lock();
+        if state.muted {
+            return;
+        }
+        match self.queue.try_send(event) {
+            Ok(()) => state.over |= ends,
+            // Lost, not forgotten: a run whose end could not be told is told as disconnected when its loop ends.
+            Err(_) => warn!(instance.id = %self.instance_id, "nobody listens to the client: an event was dropped"),
+        }
+    }
+
+    fn qr_code(&self, code: &str, timeout: Duration) -> EngineEvent {
+        // From the first code on, a phone may link the device, and that takes one restart of the connection.
+        self.reconnects(true);
+        let reference = code.split(',').next().unwrap_or_default();
+        let mut state = self.state.lock();
+        if state.reference.as_deref() != Some(reference) {
+            state.reference = Some(reference.to_owned());
+            state.attempt += 1;
+        }
+        EngineEvent::QrCode {
+            value: QrValue::new(code),
+            expires_at: self.clock.now() + timeout,
+            attempt: state.attempt,
+        }
+    }
+
+    fn connected(&self) -> EngineEvent {
+        let Some(client) = self.client.get().and_then(|attached| attached.client.upgrade()) else {
+            return EngineEvent::Disconnected { cause: "the client is gone".to_owned() };
+        };
+        let device = client.persistence_manager().get_device_snapshot();
+        // A device that still has no name waits ten seconds at every log-in for one.
+        if device.push_name.is_empty() && !self.placeholder_name.is_empty() {
+            let name = self.placeholder_name.clone();
+            self.runtime.start(async move {
+                client.persistence_manager().process_command(DeviceCommand::SetPushName(name)).await;
+            });
+        }
+        match profile(&device, &self.placeholder_name) {
+            Some(profile) => EngineEvent::Connected { profile },
+            None => EngineEvent::Disconnected { cause: "logged in to no account".to_owned() },
+        }
+    }
+
+    fn connect_failure(&self, reason: ConnectFailureReason) -> EngineEvent {
+        let code = reason.code().to_string();
+        match reason {
+            ConnectFailureReason::LoggedOut | ConnectFailureReason::UnknownLogout => EngineEvent::LoggedOut,
+            // A ban whose length cannot be read is as good as one without an end.
+            ConnectFailureReason::TempBanned | ConnectFailureReason::AccountLocked => EngineEvent::Restricted { code },
+            ConnectFailureReason::ClientOutdated | ConnectFailureReason::BadUserAgent => self.outdated(),
+            _ => EngineEvent::UpstreamRefused { code },
+        }
+    }
+
+    fn outdated(&self) -> EngineEvent {
+        let versions = Arc::clone(&self.versions);
+        self.runtime.start(async move { versions.expire().await });
+        EngineEvent::ClientOutdated
+    }
+
+    fn messages_came(&self) {
+        if !std::mem::replace(&mut self.state.lock().told_of_messages, true) {
+            info!(instance.id = %self.instance_id, "messages arrive; this release does not keep them, the phone does");
+        }
+    }
+}
+
+impl EventHandler for Listener {
+    fn handle_event(&self, event: Arc<Event>) {
+        self.state.lock().heard = true;
+        let event = match &*event {
+            Event::PairingQrCode(qr) => self.qr_code(&qr.code, qr.timeout),
+            Event::PairingQrCodesExhausted(end) => EngineEvent::QrCodesExhausted { disconnected: end.disconnected },
+            Event::QrScannedWithoutMultidevice(_) => {
+                EngineEvent::PairFailed { cause: "the phone's WhatsApp is too old to link devices".to_owned() }
+            }
+            Event::PairSuccess(pair) => EngineEvent::PairSuccess {
+                profile: Profile {
+                    number: pair.id.user.to_string(),
+                    lid: lid_of(Some(&pair.lid)),
+                    push_name: Some(pair.business_name.clone()).filter(|name| !name.is_empty()),
+                },
+            },
+            Event::PairError(error) => EngineEvent::PairFailed { cause: pairing_cause(&error.error) },
+            Event::PairPasskeyRequest(_) => EngineEvent::PasskeyRequired,
+            Event::PairPasskeyConfirmation(_) => EngineEvent::PasskeyConfirmationRequired,
+            Event::PairPasskeyError(_) => EngineEvent::PairFailed { cause: "the passkey was not accepted".to_owned() },
+            Event::Connected(_) => self.connected(),
+            Event::Disconnected(end) => {
+                self.reconnects(false);
+                EngineEvent::Disconnected { cause: end.reason.to_string() }
+            }
+            Event::LoggedOut(end) => {
+                self.state.lock().logged_out = true;
+                match end.reason {
+                    ConnectFailureReason::AccountLocked => {
+                        EngineEvent::Restricted { code: end.reason.code().to_string() }
+                    }
+                    _ => EngineEvent::LoggedOut,
+                }
+            }
+            Event::StreamReplaced(_) => EngineEvent::StreamReplaced,
+            Event::TemporaryBan(ban) => {
+                EngineEvent::TemporaryBan { expires_in: ban.expire.to_std().unwrap_or(Duration::ZERO) }
+            }
+            Event::ConnectFailure(failure) => self.connect_failure(failure.reason),
+            Event::ClientOutdated(_) => self.outdated(),
+            Event::Messages(_) => return self.messages_came(),
+            _ => return,
+        };
+        self.say(event);
+    }
+
+    fn interest(&self) -> EventInterest {
+        EventInterest::of(KINDS)
+    }
+}
+
+/// Who a device is linked to; `None` if to nobody.
+pub(super) fn profile(device: &wacore::store::Device, placeholder_name: &str) -> Option<Profile> {
+    let number = device.pn.as_ref().map(|jid| jid.user.to_string()).filter(|number| !number.is_empty())?;
+    let name = Some(&device.push_name).filter(|name| !name.is_empty() && *name != placeholder_name);
+    Some(Profile { number, lid: lid_of(device.lid.as_ref()), push_name: name.cloned() })
+}
+
+fn lid_of(jid: Option<&Jid>) -> Option<String> {
+    jid.map(|jid| jid.user.to_string()).filter(|user| !user.is_empty())
+}
+
+/// A run says nothing worth hearing after one of these.
+fn ends_the_run(event: &EngineEvent) -> bool {
+    match event {
+        EngineEvent::ConnectFailed { .. }
+        | EngineEvent::QrCodesExhausted { disconnected: true }
+        | EngineEvent::Disconnected { .. }
+        | EngineEvent::LoggedOut
+        | EngineEvent::StreamReplaced
+        | EngineEvent::TemporaryBan { .. }
+        | EngineEvent::Restricted { .. }
+        | EngineEvent::ClientOutdated
+        | EngineEvent::UpstreamRefused { .. } => true,
+        EngineEvent::TransportUp
+        | EngineEvent::QrCode { .. }
+        | EngineEvent::QrCodesExhausted { disconnected: false }
+        | EngineEvent::PairSuccess { .. }
+        | EngineEvent::PairFailed { .. }
+        | EngineEvent::Connected { .. }
+        | EngineEvent::PasskeyRequired
+        | EngineEvent::PasskeyConfirmationRequired
+        | EngineEvent::SaverHalted => false,
+    }
+}
+
+/// The library's words for a failed pairing in ours. Its own are not passed on: they quote what the phone sent.
+fn pairing_cause(error: &str) -> String {
+    const KNOWN: [(&str, &str); 3] = [
+        (
+            "signature-mismatch",
+            "401 signature-mismatch: the account's signature was not accepted, as happens with some business accounts",
+        ),
+        ("hmac-mismatch", "401 hmac-mismatch: the answer was not made for the code that was shown"),
+        ("internal-error", "500 internal-error: the phone's answer could not be read"),
+    ];
+    let known = KNOWN.iter().find(|(code, _)| error.contains(code));
+    known.map_or("the pairing could not be completed", |(_, cause)| cause).to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::{TimeDelta, TimeZone as _, Utc};
+    use tokio::runtime::Handle;
+    use wacore::types::events::{
+        ConnectFailure, Disconnected, LoggedOut, PairError, PairingQrCode, PairingQrCodesExhausted, StreamReplaced,
+    };
+
+    use crate::domain::clock::ManualClock;
+
+    use super::super::version::Versions;
+    use super::*;
+
+    struct Heard {
+        listener: Arc<Listener>,
+        events: mpsc::Receiver<EngineEvent>,
+    }
+
+    impl Heard {
+        fn new() -> Self {
+            let clock: Arc<dyn Clock> = Arc::new(ManualClock::new(Utc.timestamp_opt(1_790_000_000, 0).unwrap()));
+            let versions = Arc::new(Versions::offline(Arc::clone(&clock)));
+            let id = InstanceId::parse("7K2M9QX4T0AB").unwrap();
+            let runtime = RunRuntime::new(Handle::current());
+            let (listener, events) = Listener::new(id, "wagate".to_owned(), clock, versions, runtime);
+            Self { listener, events }
+        }
+
+        fn on(&mut self, event: Event) -> Option<EngineEvent> {
+            self.listener.handle_event(Arc::new(event));
+            self.events.try_recv().ok()
+        }
+
+        fn on_code(&mut self, code: &str, seconds: u64) -> (TimeDelta, u32) {
+            let timeout = Duration::from_secs(seconds);
+            let code = PairingQrCode::builder().code(code.to_owned()).timeout(timeout).build();
+            match self.on(Event::PairingQrCode(code)) {
+                Some(EngineEvent::QrCode { expires_at, attempt, .. }) => {
+                    (expires_at - self.listener.clock.now(), attempt)
+                }
+                event => panic!("{event:?}"),
+            }
+        }
+    }
+
+    fn failure(reason: ConnectFailureReason) -> Event {
+        Event::ConnectFailure(ConnectFailure::builder().reason(reason).build())
+    }
+
+    #[tokio::test]
+    async fn an_attempt_is_a_new_reference_and_not_a_new_value() {
+        let mut heard = Heard::new();
+        assert_eq!(heard.on_code("2@one,noise,identity,secret,1", 60), (TimeDelta::seconds(60), 1));
+        // The client made a new secret: the reference and its number stay, what is left of its time too.
+        assert_eq!(heard.on_code("2@one,noise,identity,another,1", 41), (TimeDelta::seconds(41), 1));
+        assert_eq!(heard.on_code("2@two,noise,identity,another,1", 20), (TimeDelta::seconds(20), 2));
+        assert_eq!(heard.on_code("2@six,noise,identity,another,1", 20), (TimeDelta::seconds(20), 3));
+    }
+
+    #[tokio::test]
+    async fn each_refusal_has_its_meaning() {
+        let mut heard = Heard::new();
+        for (code, expected) in [
+            (ConnectFailureReason::LoggedOut, "LoggedOut"),
+            (ConnectFailureReason::UnknownLogout, "LoggedOut"),
+            (ConnectFailureReason::TempBanned, "Restricted { code: \"402\" }"),
+            (ConnectFailureReason::AccountLocked, "Restricted { code: \"403\" }"),
+            (ConnectFailureReason::ClientOutdated, "ClientOutdated"),
+            (ConnectFailureReason::BadUserAgent, "ClientOutdated"),
+            (ConnectFailureReason::InternalServerError, "UpstreamRefused { code: \"500\" }"),
+            (ConnectFailureReason::ServiceUnavailable, "UpstreamRefused { code: \"503\" }"),
+            (ConnectFailureReason::Unknown(599), "UpstreamRefused { code: \"599\" }"),
+        ] {
+            assert_eq!(format!("{:?}", heard.on(failure(code)).unwrap()), expected);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_locked_account_is_told_from_a_removed_device() {
+        let mut heard = Heard::new();
+        let logged_out = |reason| Event::LoggedOut(LoggedOut::builder().on_connect(true).reason(reason).build());
+        let event = heard.on(logged_out(ConnectFailureReason::LoggedOut));
+        assert!(matches!(event, Some(EngineEvent::LoggedOut)), "{event:?}");
+        let event = heard.on(logged_out(ConnectFailureReason::AccountLocked));
+        assert!(matches!(event, Some(EngineEvent::Restricted { .. })), "{event:?}");
+    }
+
+    #[tokio::test]
+    async fn a_failed_pairing_has_a_clear_cause_and_quotes_nothing() {
+        let mut heard = Heard::new();
+        for (error, expected) in [
+            (
+                "pairing crypto failed with code 401: signature-mismatch (source: 201012345678)",
+                "401 signature-mismatch",
+            ),
+            ("pairing crypto failed with code 401: hmac-mismatch (source: 201012345678)", "401 hmac-mismatch"),
+            ("something about 201012345678", "the pairing could not be completed"),
+        ] {
+            let jid: Jid = "201012345678@s.whatsapp.net".parse().unwrap();
+            let event = PairError::builder()
+                .id(jid.clone())
+                .lid(jid)
+                .business_name(String::new())
+                .platform(String::new())
+                .error(error.to_owned())
+                .build();
+            match heard.on(Event::PairError(event)) {
+                Some(EngineEvent::PairFailed { cause }) => {
+                    assert!(cause.starts_with(expected), "{cause}");
+                    assert!(!cause.contains("201012345678"), "{cause}");
+                }
+                event => panic!("{event:?}"),
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn an_end_is_told_once() {
+        for said in [
+            failure(ConnectFailureReason::ServiceUnavailable),
+            Event::StreamReplaced(StreamReplaced::builder().build()),
+            Event::PairingQrCodesExhausted(PairingQrCodesExhausted::builder().disconnected(true).build()),
+            Event::Disconnected(Disconnected::builder().reason(wacore::net::DisconnectReason::StreamEnded).build()),
+        ] {
+            let mut heard = Heard::new();
+            heard.listener.transport_is_up();
+            heard.events.try_recv().unwrap();
+            assert!(heard.on(said).is_some());
+            heard.listener.client_ended();
+            assert!(heard.events.try_recv().is_err());
+        }
+    }
+
+    #[tokio::test]
+    async fn an_end_without_a_word_is_told_by_how_far_the_client_came() {
+        let ended = |heard: &mut Heard| {
+            heard.listener.client_ended();
+            format!("{:?}", heard.events.try_recv().unwrap())
+        };
+        let mut heard = Heard::new();
+        heard.listener.transport_failed("no route".to_owned());
+        assert_eq!(ended(&mut heard), "ConnectFailed { cause: \"no route\" }");
+
+        let mut heard = Heard::new();
+        heard.listener.transport_is_up();
+        heard.events.try_recv().unwrap();
+        assert_eq!(ended(&mut heard), "ConnectFailed { cause: \"the handshake was not completed\" }");
+
+        let mut heard = Heard::new();
+        heard.listener.transport_is_up();
+        heard.events.try_recv().unwrap();
+        heard.on_code("2@one,noise,identity,secret,1", 60);
+        assert_eq!(ended(&mut heard), "Disconnected { cause: \"the connection ended without a word\" }");
+    }
+
+    #[tokio::test]
+    async fn a_muted_listener_says_nothing() {
+        let mut heard = Heard::new();
+        heard.listener.mute();
+        assert!(heard.on(failure(ConnectFailureReason::LoggedOut)).is_none());
+        heard.listener.client_ended();
+        assert!(heard.events.try_recv().is_err());
+    }
+
+    #[tokio::test]
+    async fn an_end_that_found_the_queue_full_is_told_when_the_client_has_ended() {
+        let mut heard = Heard::new();
+        for number in 0..=QUEUE {
+            let code = PairingQrCode::builder().code(format!("2@{number},")).timeout(Duration::ZERO).build();
+            heard.listener.handle_event(Arc::new(Event::PairingQrCode(code)));
+        }
+        heard.listener.handle_event(Arc::new(failure(ConnectFailureReason::LoggedOut)));
+        while heard.events.try_recv().is_ok() {}
+        heard.listener.client_ended();
+        assert!(heard.events.try_recv().is_ok());
+    }
+}

@@ -1,0 +1,167 @@
+//! One client, from its start to its end.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use tokio::sync::{mpsc, watch};
+use tracing::{debug, warn};
+use wacore::iq::devices::RemoveCompanionDeviceSpec;
+use wacore::iq::keepalive::KeepaliveSpec;
+use whatsapp_rust::bot::{Bot, BotHandle};
+use whatsapp_rust::{Client, IqError};
+
+use crate::domain::instance::InstanceId;
+use crate::engine::{EngineError, EngineEvent, EngineRun, EventSender, RunId, Tagged};
+
+use super::listener::Listener;
+use super::runtime::RunRuntime;
+
+/// How long a client may take to flush its state and close its connection before its tasks are dropped.
+const FAREWELL: Duration = Duration::from_secs(10);
+
+/// A run of the client.
+pub(super) struct Run {
+    pub(super) id: RunId,
+    pub(super) instance_id: InstanceId,
+    client: Arc<Client>,
+    listener: Arc<Listener>,
+    runtime: RunRuntime,
+    ended: watch::Receiver<bool>,
+    request_timeout: Duration,
+}
+
+impl Run {
+    /// Lets the client run.
+    pub(super) fn begin(
+        (id, instance_id): (RunId, InstanceId),
+        bot: Bot,
+        (listener, said): (Arc<Listener>, mpsc::Receiver<EngineEvent>),
+        runtime: RunRuntime,
+        events: EventSender,
+        request_timeout: Duration,
+    ) -> Arc<Self> {
+        let client = bot.client();
+        listener.attach(&client);
+        let (ended_tx, ended) = watch::channel(false);
+        runtime.start(Teller { run_id: id, said, events }.run());
+        let watcher = Watcher { handle: bot.spawn(), listener: Arc::clone(&listener), ended: ended_tx };
+        runtime.start(watcher.run());
+        Arc::new(Self { id, instance_id, client, listener, runtime, ended, request_timeout })
+    }
+
+    fn failed(&self, action: &'static str, error: &IqError) -> EngineError {
+        match error {
+            IqError::ServerError { code, .. } => EngineError::Refused { action, cause: format!("code {code}") },
+            IqError::Timeout => EngineError::Unreachable { action, cause: "no answer in time".to_owned() },
+            // The others quote stanzas, which hold addresses.
+            _ => EngineError::Unreachable { action, cause: "the connection is gone".to_owned() },
+        }
+    }
+}
+
+#[async_trait]
+impl EngineRun for Run {
+    fn run_id(&self) -> RunId {
+        self.id
+    }
+
+    async fn shutdown(&self) {
+        self.listener.mute();
+        let farewell = async {
+            self.client.disconnect().await;
+            // An error means that the watcher is gone, and the client with it.
+            let _ = self.ended.clone().wait_for(|ended| *ended).await;
+        };
+        if tokio::time::timeout(FAREWELL, farewell).await.is_err() {
+            warn!(instance.id = %self.instance_id, "the client did not end in time and was dropped");
+        }
+        self.runtime.end().await;
+    }
+
+    async fn abort(&self) {
+        self.listener.mute();
+        self.runtime.end().await;
+    }
+
+    async fn logout(&self) -> Result<(), EngineError> {
+        const ACTION: &str = "remove the device";
+        let unreachable = |cause: &str| EngineError::Unreachable { action: ACTION, cause: cause.to_owned() };
+        let device = self.client.persistence_manager().get_device_snapshot();
+        let jid = device.pn.as_ref().ok_or_else(|| unreachable("the device is linked to no account"))?;
+        if !self.client.is_logged_in() {
+            return Err(unreachable("the device is not logged in"));
+        }
+        let request = self.client.execute(RemoveCompanionDeviceSpec::new(jid));
+        match tokio::time::timeout(self.request_timeout, request).await {
+            Ok(Ok(())) => Ok(()),
+            // WhatsApp may close the stream of a removed device before its answer is read.
+            _ if self.listener.logged_out() => Ok(()),
+            Ok(Err(error)) => Err(self.failed(ACTION, &error)),
+            Err(_) => Err(unreachable("no answer in time")),
+        }
+    }
+
+    async fn probe(&self) -> Result<(), EngineError> {
+        const ACTION: &str = "answer a ping";
+        let request = self.client.execute(KeepaliveSpec::with_timeout(self.request_timeout));
+        request.await.map_err(|error| self.failed(ACTION, &error))
+    }
+
+    fn last_data_received(&self) -> Option<DateTime<Utc>> {
+        let at = self.client.stats().last_data_received_ms;
+        i64::try_from(at).ok().filter(|at| *at > 0).and_then(DateTime::from_timestamp_millis)
+    }
+
+    fn is_saver_halted(&self) -> bool {
+        self.client.persistence_manager().is_saver_halted()
+    }
+}
+
+impl Drop for Run {
+    fn drop(&mut self) {
+        // `shutdown` ends a run. One that is dropped without it must still not keep its socket.
+        self.client.signal_shutdown_sync();
+    }
+}
+
+impl fmt::Debug for Run {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Run").field("id", &self.id).field("instance_id", &self.instance_id).finish_non_exhaustive()
+    }
+}
+
+/// Passes on what the client says, in order, at the pace of whoever listens.
+struct Teller {
+    run_id: RunId,
+    said: mpsc::Receiver<EngineEvent>,
+    events: EventSender,
+}
+
+impl Teller {
+    async fn run(mut self) {
+        while let Some(event) = self.said.recv().await {
+            if self.events.send(Tagged { run_id: self.run_id, event }).await.is_err() {
+                break;
+            }
+        }
+    }
+}
+
+/// Waits for the client's loop to end: the library has no event for every way it can.
+struct Watcher {
+    handle: BotHandle,
+    listener: Arc<Listener>,
+    ended: watch::Sender<bool>,
+}
+
+impl Watcher {
+    async fn run(self) {
+        self.handle.await;
+        debug!("a client's loop has ended");
+        self.listener.client_ended();
+        self.ended.send_replace(true);
+    }
+}

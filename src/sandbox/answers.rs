@@ -1,0 +1,214 @@
+//! What the server answers to the requests of a linked device.
+//!
+//! The questions a client asks on its way to "connected" get real answers; whatever else it may ask gets an empty
+//! result, as clients treat a missing optional part.
+
+use sha1::{Digest as _, Sha1};
+use wacore_binary::builder::NodeBuilder;
+use wacore_binary::{Node, NodeRef, SERVER_JID};
+
+use super::bootstrap::{NAME_COLLECTION, NAME_VERSION};
+use super::device::{Device, SignedPreKey};
+
+/// What answering a request does besides.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Effect {
+    /// Nothing.
+    None,
+    /// The device wants what it missed, and from now on what comes.
+    Active,
+    /// It has uploaded one-time prekeys: id and key.
+    PreKeys(Vec<(u32, [u8; 32])>),
+    /// It has changed its signed prekey.
+    SignedPreKey(SignedPreKey),
+    /// It wants to be removed from its account.
+    Remove,
+}
+
+/// An answer and what it does besides.
+pub(super) struct Answer {
+    /// What is sent back; nothing, if the stanza wants no answer.
+    pub(super) reply: Option<Node>,
+    /// What it does besides.
+    pub(super) effect: Effect,
+}
+
+impl Answer {
+    fn of(reply: Node) -> Self {
+        Self { reply: Some(reply), effect: Effect::None }
+    }
+
+    fn nothing() -> Self {
+        Self { reply: None, effect: Effect::None }
+    }
+}
+
+/// What an answer may need to know.
+pub(super) struct Facts<'a> {
+    /// The device that asks.
+    pub(super) device: &'a Device,
+    /// The devices of an account, by its number or hidden id: number and link index.
+    pub(super) device_list: &'a dyn Fn(&str) -> Vec<(u16, u32)>,
+    /// The first version of the collection that holds the account's name.
+    pub(super) name_patch: &'a dyn Fn() -> Vec<u8>,
+}
+
+/// Answers one stanza of a linked device.
+pub(super) fn answer(stanza: &NodeRef<'_>, facts: &Facts<'_>) -> Answer {
+    match stanza.tag.as_ref() {
+        "iq" => answer_request(stanza, facts),
+        class @ ("message" | "receipt" | "notification" | "call") => acknowledge(stanza, class),
+        _ => Answer::nothing(),
+    }
+}
+
+fn attr(node: &NodeRef<'_>, name: &str) -> String {
+    node.get_attr(name).map(|value| value.as_str().into_owned()).unwrap_or_default()
+}
+
+fn acknowledge(stanza: &NodeRef<'_>, class: &str) -> Answer {
+    let ack =
+        NodeBuilder::new("ack").attr("class", class).attr("id", attr(stanza, "id")).attr("from", attr(stanza, "to"));
+    Answer::of(ack.build())
+}
+
+fn answer_request(request: &NodeRef<'_>, facts: &Facts<'_>) -> Answer {
+    let kind = attr(request, "type");
+    if kind == "result" || kind == "error" {
+        return Answer::nothing();
+    }
+    let id = attr(request, "id");
+    let result = |children: Vec<Node>| result(&id, children);
+    let namespace = attr(request, "xmlns");
+    let child = |tag: &str| request.get_optional_child(tag);
+    match namespace.as_str() {
+        "passive" if child("active").is_some() => Answer { reply: Some(result(vec![])), effect: Effect::Active },
+        "encrypt" => answer_keys(request, &id, facts.device),
+        "md" if child("remove-companion-device").is_some() => {
+            Answer { reply: Some(result(vec![])), effect: Effect::Remove }
+        }
+        "usync" => Answer::of(result(vec![user_sync(request, facts)])),
+        "w:sync:app:state" => Answer::of(result(vec![app_state(request, facts)])),
+        "abt" => Answer::of(result(vec![NodeBuilder::new("props").attr("protocol", "1").build()])),
+        "privacy" => Answer::of(result(vec![NodeBuilder::new("privacy").build()])),
+        "blocklist" => Answer::of(result(vec![NodeBuilder::new("list").build()])),
+        "w:m" => Answer::of(result(vec![media_connection()])),
+        _ => Answer::of(result(vec![])),
+    }
+}
+
+fn result(id: &str, children: Vec<Node>) -> Node {
+    let node = NodeBuilder::new("iq").attr("from", SERVER_JID).attr("type", "result").attr("id", id);
+    if children.is_empty() { node.build() } else { node.children(children).build() }
+}
+
+fn answer_keys(request: &NodeRef<'_>, id: &str, device: &Device) -> Answer {
+    if request.get_optional_child("count").is_some() {
+        let count = NodeBuilder::new("count").attr("value", device.prekeys.len()).build();
+        return Answer::of(result(id, vec![count]));
+    }
+    if request.get_optional_child("digest").is_some() {
+        return Answer::of(result(id, vec![digest(device)]));
+    }
+    let effect = if let Some(list) = request.get_optional_child("list") {
+        Effect::PreKeys(list.get_children_by_tag("key").filter_map(prekey).collect())
+    } else {
+        let rotated = request.get_optional_child("rotate").and_then(|rotate| rotate.get_optional_child("skey"));
+        rotated.and_then(signed_prekey).map_or(Effect::None, Effect::SignedPreKey)
+    };
+    Answer { reply: Some(result(id, vec![])), effect }
+}
+
+fn short_id(node: &NodeRef<'_>) -> Option<u32> {
+    let [a, b, c] = <[u8; 3]>::try_from(node.get_optional_child("id")?.content_bytes()?).ok()?;
+    Some(u32::from_be_bytes([0, a, b, c]))
+}
+
+fn prekey(node: &NodeRef<'_>) -> Option<(u32, [u8; 32])> {
+    Some((short_id(node)?, node.get_optional_child("value")?.content_bytes()?.try_into().ok()?))
+}
+
+fn signed_prekey(node: &NodeRef<'_>) -> Option<SignedPreKey> {
+    Some(SignedPreKey {
+        id: short_id(node)?,
+        public: node.get_optional_child("value")?.content_bytes()?.try_into().ok()?,
+        signature: node.get_optional_child("signature")?.content_bytes()?.try_into().ok()?,
+    })
+}
+
+/// The server's view of a device's keys, with a hash by which the device sees whether they agree.
+fn digest(device: &Device) -> Node {
+    let registration = &device.registration;
+    let signed = &registration.signed_prekey;
+    let mut hash = Sha1::new();
+    hash.update(registration.identity_key);
+    hash.update(signed.public);
+    hash.update(signed.signature);
+    for (_, key) in &device.prekeys {
+        hash.update(key);
+    }
+    let leaf = |tag: &'static str, bytes: &[u8]| NodeBuilder::new(tag).bytes(bytes).build();
+    let short = |id: u32| NodeBuilder::new("id").bytes(&id.to_be_bytes()[1..]).build();
+    NodeBuilder::new("digest")
+        .children([
+            leaf("registration", &registration.registration_id.to_be_bytes()),
+            leaf("type", &[5]),
+            leaf("identity", &registration.identity_key),
+            NodeBuilder::new("skey")
+                .children([short(signed.id), leaf("value", &signed.public), leaf("signature", &signed.signature)])
+                .build(),
+            NodeBuilder::new("list").children(device.prekeys.iter().map(|(id, _)| short(*id))).build(),
+            leaf("hash", &hash.finalize()),
+        ])
+        .build()
+}
+
+/// The devices of the accounts that are asked about.
+fn user_sync(request: &NodeRef<'_>, facts: &Facts<'_>) -> Node {
+    let asked = request.get_optional_child("usync").and_then(|usync| usync.get_optional_child("list"));
+    let asked = asked.into_iter().flat_map(|list| list.get_children_by_tag("user"));
+    let users = asked.map(|user| {
+        let jid = attr(user, "jid");
+        let name = jid.split(['@', ':']).next().unwrap_or_default();
+        let devices = (facts.device_list)(name).into_iter().map(|(device, index)| {
+            let node = NodeBuilder::new("device").attr("id", u32::from(device));
+            if index == 0 { node.build() } else { node.attr("key-index", index).build() }
+        });
+        let list = NodeBuilder::new("device-list").children(devices).build();
+        let devices = NodeBuilder::new("devices").children([list]).build();
+        NodeBuilder::new("user").attr("jid", jid).children([devices]).build()
+    });
+    let list = NodeBuilder::new("list").children(users.collect::<Vec<_>>()).build();
+    NodeBuilder::new("usync").children([NodeBuilder::new("result").build(), list]).build()
+}
+
+/// The collections that are asked for, as the device should have them.
+fn app_state(request: &NodeRef<'_>, facts: &Facts<'_>) -> Node {
+    let asked = request.get_optional_child("sync").into_iter().flat_map(|sync| sync.get_children_by_tag("collection"));
+    let collections = asked.map(|collection| {
+        let name = attr(collection, "name");
+        let version = attr(collection, "version").parse::<u64>().unwrap_or_default();
+        let lacks_name = name == NAME_COLLECTION && version < NAME_VERSION;
+        let node = NodeBuilder::new("collection").attr("name", name);
+        if lacks_name {
+            let patch = NodeBuilder::new("patch").bytes((facts.name_patch)()).build();
+            let patches = NodeBuilder::new("patches").children([patch]).build();
+            node.attr("version", NAME_VERSION).children([patches]).build()
+        } else {
+            node.attr("version", version).build()
+        }
+    });
+    NodeBuilder::new("sync").children(collections.collect::<Vec<_>>()).build()
+}
+
+/// Where media would be uploaded; there is nothing there yet.
+fn media_connection() -> Node {
+    let host = NodeBuilder::new("host").attr("hostname", "localhost").build();
+    NodeBuilder::new("media_conn")
+        .attr("auth", "sandbox")
+        .attr("ttl", "3600")
+        .attr("auth_ttl", "3600")
+        .attr("max_buckets", "12")
+        .children([host])
+        .build()
+}

@@ -1,0 +1,366 @@
+//! One client's connection, from the WebSocket to its end.
+//!
+//! The task owns the socket; everybody else tells it what to do over its command channel. It holds no state that
+//! outlives the connection: that is the network's.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::TcpStream;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use tokio_websockets::WebSocketStream;
+use tracing::debug;
+use wacore_binary::{Node, OwnedNodeRef};
+
+use super::answers::{Effect, Facts, answer};
+use super::bootstrap;
+use super::device::{Device, DeviceId, Registration};
+use super::fault::{FaultKind, Strike};
+use super::network::{Command, End, LinkRequest, Network, Refusal, ScanError, Socket};
+use super::noise::{Established, Hello, NoiseError, answer_hello};
+use super::phone::Phone;
+use super::stanza;
+use super::wire::{NodeStream, Wire, WireError};
+
+/// A client that has not finished its handshake by then is cut off.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(20);
+/// A client that was told goodbye is given this long to go by itself.
+const GOODBYE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Why a connection broke.
+#[derive(Debug, thiserror::Error)]
+enum ConnectionError {
+    #[error("the connection broke")]
+    Wire(#[from] WireError),
+    #[error("the handshake failed")]
+    Noise(#[from] NoiseError),
+    #[error("the handshake took too long")]
+    HandshakeTimeout,
+    #[error("the client is neither linked nor says what it would be")]
+    NoRegistration,
+    #[error("the key share could not be encrypted")]
+    KeyShare(#[from] wacore::libsignal::protocol::SignalProtocolError),
+}
+
+type Result<T> = std::result::Result<T, ConnectionError>;
+
+/// What woke a connection's task.
+enum Wake {
+    Node(OwnedNodeRef),
+    Command(Command),
+    Rotation,
+    /// The rotation's speed or the faults have changed: look again.
+    Look,
+    Over,
+}
+
+/// The task of one connection.
+pub(super) struct Connection {
+    network: Arc<Network>,
+    socket: Socket,
+    faults: watch::Receiver<u64>,
+    factor: watch::Receiver<f64>,
+}
+
+impl Connection {
+    /// A connection of `network` that ends with `token`.
+    pub(super) fn new(network: Arc<Network>, token: &CancellationToken) -> Self {
+        let socket = network.open_socket(token);
+        let faults = network.faults_changed.subscribe();
+        let factor = network.factor.subscribe();
+        Self { network, socket, faults, factor }
+    }
+
+    /// Serves the client until it goes or is sent away.
+    pub(super) async fn run(mut self, socket: WebSocketStream<TcpStream>) {
+        let cut = self.socket.cut.clone();
+        let served = cut.run_until_cancelled(self.serve(Wire::new(socket))).await;
+        match served {
+            Some(Ok(())) => debug!("a client's connection ended"),
+            Some(Err(error)) => debug!(error = &error as &dyn std::error::Error, "a client's connection broke"),
+            None => debug!("a client's connection was cut"),
+        }
+    }
+
+    async fn serve(&mut self, mut wire: Wire) -> Result<()> {
+        let handshake = tokio::time::timeout(HANDSHAKE_TIMEOUT, handshake(&self.network, &mut wire));
+        let Some(established) = handshake.await.map_err(|_| ConnectionError::HandshakeTimeout)?? else {
+            return Ok(());
+        };
+        let Established { payload, client_key, read, write } = established;
+        let nodes = NodeStream::new(wire, read, write);
+        let device = payload.username.zip(payload.device).and_then(|(number, device)| {
+            Some(DeviceId { number: number.to_string(), device: u16::try_from(device).ok()? })
+        });
+        if let Some(device) = device {
+            return self.serve_device(nodes, &device, &client_key).await;
+        }
+        let registration = Registration::from_payload(&payload).ok_or(ConnectionError::NoRegistration)?;
+        self.serve_stranger(nodes, client_key, registration).await
+    }
+
+    /// Serves a client that is not linked: offers it references until a phone scans one.
+    async fn serve_stranger(
+        &mut self,
+        mut nodes: NodeStream,
+        noise_key: [u8; 32],
+        registration: Registration,
+    ) -> Result<()> {
+        if let Some(refusal) = self.network.refusal(None) {
+            return refuse(&mut nodes, refusal).await;
+        }
+        let mut serial = 0_u32;
+        let mut next_id = move || {
+            serial += 1;
+            format!("sandbox-{serial}")
+        };
+        let mut withheld = self.network.strike_stranger(&[FaultKind::NoCode]);
+        if withheld.is_none() {
+            let references = self.network.start_round(self.socket.id, noise_key, registration.clone());
+            self.say(&mut nodes, &stanza::pair_device(&next_id(), &references)).await?;
+        }
+        let mut linking: Option<(String, Box<LinkRequest>)> = None;
+        loop {
+            match self.wake(&mut nodes, true).await? {
+                Wake::Over => return Ok(()),
+                Wake::Look => {
+                    if withheld.is_some_and(|strike| !self.network.is_fault_active(strike.id)) {
+                        withheld = None;
+                        let references = self.network.start_round(self.socket.id, noise_key, registration.clone());
+                        self.say(&mut nodes, &stanza::pair_device(&next_id(), &references)).await?;
+                    }
+                }
+                Wake::Rotation => {
+                    if let Some(remaining) = self.network.rotate(self.socket.id) {
+                        self.say(&mut nodes, &stanza::pair_device(&next_id(), &remaining)).await?;
+                    }
+                }
+                Wake::Command(Command::Link(request)) => {
+                    let id = next_id();
+                    let node = stanza::pair_success(&id, &request, self.network.now().timestamp());
+                    linking = Some((id, request));
+                    self.say(&mut nodes, &node).await?;
+                }
+                Wake::Command(Command::Probe(answer)) => {
+                    let _ = answer.send(!nodes.is_gone().await);
+                }
+                Wake::Command(Command::End(end)) => return self.end(&mut nodes, end).await,
+                Wake::Node(node) => {
+                    let answers_link = linking.as_ref().is_some_and(|(id, _)| {
+                        node.tag() == "iq" && node.get_attr("id").is_some_and(|answered| answered.as_str() == *id)
+                    });
+                    if let Some((_, request)) = linking.take_if(|_| answers_link)
+                        && self.conclude(&node, *request)
+                    {
+                        nodes.send(&stanza::restart()).await?;
+                        return part(&mut nodes).await;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Ends a link with the device's answer. True if the device is linked now.
+    fn conclude(&self, answer: &OwnedNodeRef, request: LinkRequest) -> bool {
+        let LinkRequest { phone, device, outcome, .. } = request;
+        let is_proven = stanza::signed_identity(answer.get())
+            .is_some_and(|signed| phone.verify_device(&device.registration.identity_key, &device.details, signed));
+        // A phone that has given up does not list the device.
+        let is_linked = is_proven && !outcome.is_closed();
+        if is_linked {
+            self.network.link(device);
+        }
+        let _ = outcome.send(if is_linked { Ok(()) } else { Err(ScanError::Refused) });
+        is_linked
+    }
+
+    /// Serves a device that logs in.
+    async fn serve_device(&mut self, mut nodes: NodeStream, id: &DeviceId, noise_key: &[u8; 32]) -> Result<()> {
+        if !self.network.authenticate(id, noise_key) {
+            return refuse(&mut nodes, Refusal::Unknown).await;
+        }
+        self.network.identify(self.socket.id, id);
+        if let Some(refusal) = self.network.refusal(Some(id)) {
+            return refuse(&mut nodes, refusal).await;
+        }
+        while self.network.mute(self.socket.id).is_some() {
+            match self.wake(&mut nodes, false).await? {
+                Wake::Over => return Ok(()),
+                Wake::Command(Command::End(end)) => return self.end(&mut nodes, end).await,
+                Wake::Node(_) | Wake::Command(_) | Wake::Rotation | Wake::Look => {}
+            }
+        }
+        if !self.network.log_in(self.socket.id, id).await {
+            return refuse(&mut nodes, Refusal::Unknown).await;
+        }
+        let Some((phone, device)) = self.network.device(id) else {
+            return refuse(&mut nodes, Refusal::Unknown).await;
+        };
+        let seconds = self.network.now().timestamp();
+        self.say(&mut nodes, &stanza::success(&phone, &device, seconds)).await?;
+        if self.network.is_replaced_at_once(id) {
+            return self.end(&mut nodes, End::Replaced).await;
+        }
+        let mut key_share = None;
+        loop {
+            match self.wake(&mut nodes, false).await? {
+                Wake::Over => return Ok(()),
+                Wake::Rotation | Wake::Look => {}
+                Wake::Command(Command::Probe(answer)) => {
+                    let _ = answer.send(!nodes.is_gone().await);
+                }
+                Wake::Command(Command::End(end)) => return self.end(&mut nodes, end).await,
+                Wake::Command(Command::Link(_)) => {}
+                Wake::Node(node) => {
+                    if let Some(end) = self.serve_node(&mut nodes, &phone, id, &node, &mut key_share).await? {
+                        return self.end(&mut nodes, end).await;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Answers one stanza of a device; how the connection is to end, if it is.
+    async fn serve_node(
+        &self,
+        nodes: &mut NodeStream,
+        phone: &Phone,
+        id: &DeviceId,
+        node: &OwnedNodeRef,
+        key_share: &mut Option<String>,
+    ) -> Result<Option<End>> {
+        let Some((_, device)) = self.network.device(id) else { return Ok(Some(End::Removed)) };
+        let stanza = node.get();
+        let names_key_share =
+            stanza.get_attr("id").is_some_and(|id| Some(id.as_str().as_ref()) == key_share.as_deref());
+        if names_key_share && matches!(stanza.tag.as_ref(), "receipt" | "ack") {
+            *key_share = None;
+            self.network.update_device(id, |device| device.has_app_state_key = true);
+        }
+        let seconds = self.network.now().timestamp();
+        let answer = {
+            let facts = Facts {
+                device: &device,
+                device_list: &|user| self.network.device_list(user),
+                name_patch: &|| bootstrap::name_patch(phone, seconds, &mut self.network.rng()),
+            };
+            answer(stanza, &facts)
+        };
+        if let Some(reply) = &answer.reply {
+            nodes.send(reply).await?;
+        }
+        match answer.effect {
+            Effect::None => {}
+            Effect::Active => *key_share = self.activate(nodes, phone, &device, seconds).await?,
+            Effect::PreKeys(keys) => self.network.update_device(id, |device| device.prekeys = keys),
+            Effect::SignedPreKey(key) => {
+                self.network.update_device(id, |device| device.registration.signed_prekey = key);
+            }
+            Effect::Remove => {
+                self.network.forget_device(id);
+                return Ok(Some(End::Removed));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Gives a device what it missed; the id of the key share, if it was part of that.
+    async fn activate(
+        &self,
+        nodes: &mut NodeStream,
+        phone: &Phone,
+        device: &Device,
+        seconds: i64,
+    ) -> Result<Option<String>> {
+        let mut shared = None;
+        if !device.has_app_state_key {
+            let (id, message) = bootstrap::key_share(phone, device, seconds, &mut self.network.rng()).await?;
+            nodes.send(&message).await?;
+            shared = Some(id);
+        }
+        nodes.send(&stanza::offline_done()).await?;
+        Ok(shared)
+    }
+
+    /// Sends a node, unless a fault mutes the connection.
+    async fn say(&self, nodes: &mut NodeStream, node: &Node) -> Result<()> {
+        if self.network.mute(self.socket.id).is_none() {
+            nodes.send(node).await?;
+        }
+        Ok(())
+    }
+
+    /// Says the last words and parts.
+    async fn end(&self, nodes: &mut NodeStream, end: End) -> Result<()> {
+        self.network.end_life(self.socket.id);
+        nodes.send(&stanza::end(end)).await?;
+        part(nodes).await
+    }
+
+    /// Waits for something to do. While a fault mutes the connection, what the client sends is lost.
+    async fn wake(&mut self, nodes: &mut NodeStream, rotates: bool) -> Result<Wake> {
+        loop {
+            let mute = self.network.mute(self.socket.id);
+            let is_deaf = mute.is_some_and(|strike| strike.kind == FaultKind::HalfOpen);
+            let rotation = if rotates { self.network.next_rotation(self.socket.id) } else { None };
+            let network = Arc::clone(&self.network);
+            let deadline =
+                |at: Option<chrono::DateTime<chrono::Utc>>| -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+                    match at {
+                        Some(at) => network.clock.sleep_until(at),
+                        None => Box::pin(std::future::pending()),
+                    }
+                };
+            let over = mute.and_then(|Strike { until, .. }| until);
+            tokio::select! {
+                command = self.socket.commands.recv() => {
+                    return Ok(command.map_or(Wake::Over, Wake::Command));
+                }
+                _ = self.faults.changed() => return Ok(Wake::Look),
+                _ = self.factor.changed(), if rotates => {}
+                () = deadline(rotation) => return Ok(Wake::Rotation),
+                () = deadline(over) => return Ok(Wake::Look),
+                node = nodes.next(), if !is_deaf => match node? {
+                    None => {
+                        self.network.end_life(self.socket.id);
+                        nodes.close().await;
+                        return Ok(Wake::Over);
+                    }
+                    Some(node) if mute.is_none() => return Ok(Wake::Node(node)),
+                    Some(_) => {}
+                },
+            }
+        }
+    }
+}
+
+async fn handshake(network: &Network, wire: &mut Wire) -> Result<Option<Established>> {
+    let Some(frame) = wire.next_frame().await? else { return Ok(None) };
+    match answer_hello(&network.server, &frame, &mut network.rng())? {
+        Hello::Established(reply, established) => {
+            wire.send_frame(&reply).await?;
+            Ok(Some(*established))
+        }
+        Hello::AwaitFinish(reply, pending) => {
+            wire.send_frame(&reply).await?;
+            let Some(frame) = wire.next_frame().await? else { return Ok(None) };
+            Ok(Some(pending.finish(&frame)?))
+        }
+    }
+}
+
+async fn refuse(nodes: &mut NodeStream, refusal: Refusal) -> Result<()> {
+    let Some(failure) = stanza::failure(refusal) else { return Ok(()) };
+    nodes.send(&failure).await?;
+    part(nodes).await
+}
+
+/// Waits for the client to go, as it does after such words, and closes either way.
+async fn part(nodes: &mut NodeStream) -> Result<()> {
+    let leaving = async { while let Ok(Some(_)) = nodes.next().await {} };
+    let _ = tokio::time::timeout(GOODBYE_TIMEOUT, leaving).await;
+    nodes.close().await;
+    Ok(())
+}

@@ -1,0 +1,136 @@
+//! A phone: the account's own key, and what it signs with it when it links a device.
+
+use buffa::Message as _;
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use rand::RngExt as _;
+use rand::rngs::StdRng;
+use sha2::Sha256;
+use wacore::libsignal::protocol::{CurveError, KeyPair, PublicKey};
+use wacore_binary::Jid;
+use waproto::whatsapp::{ADVDeviceIdentity, ADVEncryptionType, ADVSignedDeviceIdentity, ADVSignedDeviceIdentityHMAC};
+
+/// What the account's signature of a device covers, before the details and the device's key.
+const ACCOUNT_SIGNATURE_PREFIX: [u8; 2] = [6, 0];
+/// What the device's own signature covers, before the details, its key and the account's.
+const DEVICE_SIGNATURE_PREFIX: [u8; 2] = [6, 1];
+
+/// A phone with its account.
+#[derive(Clone)]
+pub(super) struct Phone {
+    /// The account's number, digits only.
+    pub(super) number: String,
+    /// The account's hidden id, digits only.
+    pub(super) lid: String,
+    /// The name its owner chose.
+    pub(super) name: String,
+    /// Signs linked devices and Signal sessions.
+    pub(super) identity: KeyPair,
+    /// The phone's Signal registration.
+    pub(super) registration_id: u32,
+    /// The key its app state is sealed with, and that key's id.
+    pub(super) app_state_key: AppStateKey,
+    /// The number its next linked device gets; never given twice.
+    pub(super) next_device: u16,
+}
+
+/// The key of an account's app state.
+#[derive(Clone)]
+pub(super) struct AppStateKey {
+    /// Its id: six bytes, as WhatsApp makes them.
+    pub(super) id: [u8; 6],
+    /// The key itself.
+    pub(super) data: [u8; 32],
+}
+
+impl Phone {
+    /// A phone that is new to the network.
+    pub(super) fn generate(number: String, name: String, rng: &mut StdRng) -> Self {
+        let lid = format!("1{:014}", rng.random_range(0..100_000_000_000_000_u64));
+        Self {
+            number,
+            lid,
+            name,
+            identity: KeyPair::generate(rng),
+            registration_id: rng.random_range(1..0x3FFF),
+            app_state_key: AppStateKey { id: [0, 0, 0, 0, rng.random(), rng.random()], data: rng.random() },
+            next_device: 1,
+        }
+    }
+
+    /// The account's address.
+    pub(super) fn jid(&self) -> Jid {
+        Jid::pn(self.number.as_str())
+    }
+
+    /// The account's hidden address.
+    pub(super) fn lid(&self) -> Jid {
+        Jid::lid(self.lid.as_str())
+    }
+
+    /// Signs a device's identity key and seals the signature with the secret from the code it showed: the content of
+    /// `<device-identity>` in `pair-success`.
+    pub(super) fn sign_device(
+        &self,
+        identity_key: &[u8; 32],
+        adv_secret: &[u8; 32],
+        details: &DeviceDetails,
+        rng: &mut StdRng,
+    ) -> Result<Vec<u8>, CurveError> {
+        let details = details.encode();
+        let signed = [&ACCOUNT_SIGNATURE_PREFIX, details.as_slice(), identity_key].concat();
+        let signature = self.identity.calculate_signature(&signed, rng)?;
+        let identity = ADVSignedDeviceIdentity {
+            details: Some(details),
+            account_signature_key: Some(self.identity.public_key.public_key_bytes().to_vec()),
+            account_signature: Some(signature.to_vec()),
+            ..Default::default()
+        }
+        .encode_to_vec();
+        let mut mac = Hmac::<Sha256>::new_from_slice(adv_secret).expect("HMAC takes keys of any length");
+        mac.update(&identity);
+        let envelope = ADVSignedDeviceIdentityHMAC {
+            hmac: Some(mac.finalize().into_bytes().to_vec()),
+            details: Some(identity),
+            ..Default::default()
+        };
+        Ok(envelope.encode_to_vec())
+    }
+
+    /// Checks what the device answers, as a phone does: the same details, and the device's own signature of them.
+    pub(super) fn verify_device(&self, identity_key: &[u8; 32], details: &DeviceDetails, answer: &[u8]) -> bool {
+        let Ok(identity) = ADVSignedDeviceIdentity::decode_from_slice(answer) else { return false };
+        let details = details.encode();
+        let Some(signature) = identity.device_signature.as_deref() else { return false };
+        if identity.details.as_deref() != Some(details.as_slice()) {
+            return false;
+        }
+        let account_key = self.identity.public_key.public_key_bytes();
+        let signed = [&DEVICE_SIGNATURE_PREFIX, details.as_slice(), identity_key, account_key].concat();
+        PublicKey::from_djb_public_key_bytes(identity_key).is_ok_and(|key| key.verify_signature(&signed, signature))
+    }
+}
+
+/// What an account says about one of its devices when it signs it.
+#[derive(Debug, Clone)]
+pub(super) struct DeviceDetails {
+    /// A number for this link, random.
+    pub(super) raw_id: u32,
+    /// When it was linked, Unix seconds.
+    pub(super) timestamp: u64,
+    /// Which of the account's links this is.
+    pub(super) key_index: u32,
+}
+
+impl DeviceDetails {
+    fn encode(&self) -> Vec<u8> {
+        ADVDeviceIdentity {
+            raw_id: Some(self.raw_id),
+            timestamp: Some(self.timestamp),
+            key_index: Some(self.key_index),
+            account_type: Some(ADVEncryptionType::E2EE),
+            device_type: Some(ADVEncryptionType::E2EE),
+            ..Default::default()
+        }
+        .encode_to_vec()
+    }
+}

@@ -1,0 +1,141 @@
+//! A real client on an in-memory store, and the events it told.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tokio::sync::mpsc;
+use wacore::net::{HttpClient, HttpRequest, HttpResponse};
+use wacore::store::in_memory::InMemoryBackend;
+use wacore::types::events::{Event, EventKind};
+use whatsapp_rust::TokioRuntime;
+use whatsapp_rust::bot::{Bot, BotHandle};
+use whatsapp_rust::transport::TokioWebSocketTransportFactory;
+
+/// No event that a test waits for may take longer; a client's own pauses are 10 s and more.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(8);
+
+/// What the tests care about in an event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Told {
+    Code(String),
+    Exhausted,
+    Paired,
+    PairError,
+    Connected,
+    Disconnected,
+    LoggedOut { on_connect: bool },
+    Replaced,
+    Banned { seconds: i64 },
+    Outdated,
+    Other(EventKind),
+}
+
+/// The device's store: it outlives its clients.
+#[derive(Clone, Default)]
+pub(crate) struct Store(Arc<InMemoryBackend>);
+
+/// A running client.
+pub(crate) struct Client {
+    handle: BotHandle,
+    events: mpsc::UnboundedReceiver<Told>,
+}
+
+/// The client must never fetch anything from the internet in a test.
+struct NoHttp;
+
+#[async_trait]
+impl HttpClient for NoHttp {
+    async fn execute(&self, _request: HttpRequest) -> anyhow::Result<HttpResponse> {
+        anyhow::bail!("no test reaches the internet")
+    }
+}
+
+impl Store {
+    /// Starts a client of this device.
+    pub(crate) async fn start(&self, websocket_url: &str) -> Client {
+        let (sender, events) = mpsc::unbounded_channel();
+        let bot = Bot::builder()
+            .with_backend_arc(self.0.clone())
+            .with_transport_factory(TokioWebSocketTransportFactory::new().with_url(websocket_url))
+            .with_http_client(NoHttp)
+            .with_runtime(TokioRuntime)
+            .with_version((2, 3000, 1_023_456_789))
+            .with_wanted_pre_key_count(5)
+            .skip_history_sync()
+            .on_event(move |event, _client| {
+                let _ = sender.send(told(&event));
+                async {}
+            })
+            .build()
+            .await
+            .unwrap();
+        Client { handle: bot.spawn(), events }
+    }
+}
+
+fn told(event: &Event) -> Told {
+    match event {
+        Event::PairingQrCode(code) => Told::Code(code.code.clone()),
+        Event::PairingQrCodesExhausted(_) => Told::Exhausted,
+        Event::PairSuccess(_) => Told::Paired,
+        Event::PairError(_) => Told::PairError,
+        Event::Connected(_) => Told::Connected,
+        Event::Disconnected(_) => Told::Disconnected,
+        Event::LoggedOut(logged_out) => Told::LoggedOut { on_connect: logged_out.on_connect },
+        Event::StreamReplaced(_) => Told::Replaced,
+        Event::TemporaryBan(ban) => Told::Banned { seconds: ban.expire.num_seconds() },
+        Event::ClientOutdated(_) => Told::Outdated,
+        other => Told::Other(other.kind()),
+    }
+}
+
+impl Client {
+    /// Waits for the first event that `pick` picks, and throws those before it away.
+    pub(crate) async fn wait<T>(&mut self, what: &str, mut pick: impl FnMut(&Told) -> Option<T>) -> T {
+        let mut passed = Vec::new();
+        let waiting = async {
+            while let Some(told) = self.events.recv().await {
+                if let Some(picked) = pick(&told) {
+                    return Some(picked);
+                }
+                passed.push(told);
+            }
+            None
+        };
+        match tokio::time::timeout(PATIENCE, waiting).await {
+            Ok(Some(picked)) => picked,
+            Ok(None) => panic!("the client ended before {what}; it told {passed:?}"),
+            Err(_) => panic!("no {what} within {PATIENCE:?}; the client told {passed:?}"),
+        }
+    }
+
+    /// Waits for exactly this event.
+    pub(crate) async fn wait_for(&mut self, expected: Told) {
+        self.wait(&format!("{expected:?}"), |told| (*told == expected).then_some(())).await;
+    }
+
+    /// Waits for the next code.
+    pub(crate) async fn code(&mut self) -> String {
+        self.wait("code", |told| match told {
+            Told::Code(code) => Some(code.clone()),
+            _ => None,
+        })
+        .await
+    }
+
+    /// Whether the client has told nothing since it was last asked.
+    pub(crate) fn is_quiet(&mut self) -> bool {
+        self.events.try_recv().is_err()
+    }
+
+    /// The client itself.
+    pub(crate) fn inner(&self) -> Arc<whatsapp_rust::Client> {
+        self.handle.client()
+    }
+
+    /// Ends it properly.
+    pub(crate) async fn stop(self) {
+        self.handle.shutdown().await;
+    }
+}

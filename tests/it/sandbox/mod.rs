@@ -1,0 +1,41 @@
+//! The stand-in network, driven by the real client library.
+
+mod client;
+mod linking;
+
+use std::sync::Arc;
+
+use rand::SeedableRng as _;
+use rand::rngs::StdRng;
+use wagate::domain::clock::SystemClock;
+use wagate::sandbox::{DeviceId, DeviceView, Sandbox, SandboxConfig, SandboxHandle};
+
+use client::{Client, Store, Told};
+
+pub(crate) fn config() -> SandboxConfig {
+    SandboxConfig {
+        listen: "127.0.0.1:0".parse().unwrap(),
+        data_dir: None,
+        clock: Arc::new(SystemClock),
+        rng: StdRng::seed_from_u64(0x5a4d_b0f5),
+    }
+}
+
+pub(crate) async fn start() -> SandboxHandle {
+    Sandbox::start(config()).await.unwrap()
+}
+
+/// A client of a new device, linked and connected.
+pub(crate) async fn linked(sandbox: &SandboxHandle) -> (Store, Client, DeviceId) {
+    let store = Store::default();
+    let mut client = store.start(&sandbox.websocket_url()).await;
+    let phone = sandbox.add_phone(None, Some("Nadia")).unwrap();
+    let code = client.code().await;
+    let device = sandbox.scan(&phone.number, &code).await.unwrap();
+    client.wait_for(Told::Connected).await;
+    (store, client, device)
+}
+
+pub(crate) fn view(sandbox: &SandboxHandle, device: &DeviceId) -> DeviceView {
+    sandbox.devices().into_iter().find(|view| view.device == device.to_string()).expect("the device is linked")
+}
