@@ -128,6 +128,10 @@ pub trait EngineRun: Send + Sync + fmt::Debug {
     /// Ends the client, its socket and all of its tasks, after its state is flushed. No event follows.
     async fn shutdown(&self);
 
+    /// Ends the client, its socket and all of its tasks at once and saves nothing: its lease is another's, or about to
+    /// be. No event follows.
+    async fn abort(&self);
+
     /// Removes this device from the account at WhatsApp and waits for the confirmation. Deletes nothing here.
     async fn logout(&self) -> Result<(), EngineError>;
 

@@ -23,7 +23,7 @@ use tracing::{debug, info, warn};
 
 use crate::domain::instance::InstanceId;
 use crate::domain::lease::Fence;
-use crate::domain::session::{Effect, Event, LogoutEnd, RunEvent, Saved, SessionView, State, step};
+use crate::domain::session::{Effect, Event, LogoutEnd, Reason, RunEvent, Saved, SessionView, State, step};
 use crate::engine::{EngineError, EngineRun, RunId, RunSpec, Tagged};
 
 use super::Deps;
@@ -39,10 +39,8 @@ const EVENTS: usize = 8;
 const IDLE: TimeDelta = TimeDelta::seconds(60);
 /// A pause before what was decided is stored again.
 const STORE_RETRY: TimeDelta = TimeDelta::seconds(1);
-/// A client that has not ended by then is left to its own abort on drop.
-const SHUTDOWN_LIMIT: Duration = Duration::from_secs(10);
-/// The same when the lease is gone: nothing it could still save would be accepted.
-const DROP_LIMIT: Duration = Duration::from_secs(3);
+/// A client that has not saved its state by then is ended without.
+const SHUTDOWN_LIMIT: Duration = Duration::from_secs(15);
 
 type Pending<T> = Option<Pin<Box<dyn Future<Output = T> + Send>>>;
 
@@ -64,6 +62,7 @@ pub(super) struct Actor {
     admission: Pending<Permit>,
     answer: Pending<(u64, RunEvent)>,
     logouts: Vec<oneshot::Sender<(LogoutEnd, SessionView)>>,
+    tenure_ended: CancellationToken,
     end: Option<End>,
 }
 
@@ -91,7 +90,13 @@ enum Input {
 
 impl Actor {
     /// An actor for an instance whose lease was just claimed, and its door.
-    pub(super) fn new(deps: Arc<Deps>, id: InstanceId, fence: Fence, saved: Saved, seed: u64) -> (Self, Arc<Door>) {
+    pub(super) fn new(
+        deps: Arc<Deps>,
+        (id, fence): (InstanceId, Fence),
+        saved: Saved,
+        tenure_ended: CancellationToken,
+        seed: u64,
+    ) -> (Self, Arc<Door>) {
         let now = deps.clock.now();
         let state = State::resume(saved.clone(), now);
         let (commands_in, commands) = mpsc::channel(8);
@@ -115,13 +120,14 @@ impl Actor {
             admission: None,
             answer: None,
             logouts: Vec::new(),
+            tenure_ended,
             end: None,
         };
         (actor, door)
     }
 
-    /// Runs until there is nothing left to do, the node stops (`token`), or the lease is lost (`tenure_ended`).
-    pub(super) async fn run(mut self, token: CancellationToken, tenure_ended: CancellationToken) {
+    /// Runs until there is nothing left to do, the node stops (`token`), or the lease is lost.
+    pub(super) async fn run(mut self, token: CancellationToken) {
         let departure =
             Departure { registry: Arc::clone(&self.deps.registry), id: self.id, door: Arc::clone(&self.door) };
         self.decide(Event::Tick).await;
@@ -129,7 +135,7 @@ impl Actor {
             if let Some(end) = self.end {
                 break end;
             }
-            match self.next(&token, &tenure_ended).await {
+            match self.next(&token).await {
                 Input::End(end) => break end,
                 Input::Command(None) => break End::Idle,
                 Input::Command(Some(command)) => self.command(command).await,
@@ -143,12 +149,12 @@ impl Actor {
         drop(departure);
     }
 
-    async fn next(&mut self, token: &CancellationToken, tenure_ended: &CancellationToken) -> Input {
+    async fn next(&mut self, token: &CancellationToken) -> Input {
         let wake_at = self.wake_at();
         let clock = Arc::clone(&self.deps.clock);
         tokio::select! {
             biased;
-            () = tenure_ended.cancelled() => Input::End(End::Lost),
+            () = self.tenure_ended.cancelled() => Input::End(End::Lost),
             () = token.cancelled() => Input::End(End::Stopping),
             command = self.commands.recv() => Input::Command(command),
             permit = when_ready(&mut self.admission) => Input::Admitted(permit),
@@ -234,8 +240,8 @@ impl Actor {
 
     async fn erase(&mut self, reply: oneshot::Sender<Result<(), SupervisorError>>) {
         self.decide(Event::Stop).await;
-        let done = erase(&self.deps, self.id, self.fence).await;
-        match done {
+        let done = unless(&self.tenure_ended, erase(&self.deps, self.id, self.fence)).await;
+        match done.unwrap_or(Ok(Stored::LeaseLost)) {
             Ok(Stored::Held) => {
                 info!(instance.id = %self.id, "instance erased");
                 self.end = Some(End::Erased);
@@ -274,12 +280,13 @@ impl Actor {
         let saved = self.state.saved();
         self.store_again_at = None;
         if saved != self.stored {
-            match store(&self.deps, self.id, self.fence, &saved).await {
+            let done = unless(&self.tenure_ended, store(&self.deps, self.id, self.fence, &saved)).await;
+            match done.unwrap_or(Ok(Stored::LeaseLost)) {
                 Ok(Stored::Held) => {
                     info!(
                         instance.id = %self.id,
                         session.status = %saved.status,
-                        session.reason = saved.reason.map(|reason| reason.as_str()),
+                        session.reason = saved.reason.map(Reason::as_str),
                         "session changed"
                     );
                     self.stored = saved;
@@ -315,7 +322,7 @@ impl Actor {
             }
             Effect::Begin { run } => self.begin(run).await,
             Effect::End { run: _ } => {
-                self.end_run(SHUTDOWN_LIMIT).await;
+                self.end_run().await;
                 None
             }
             Effect::Probe { run } => {
@@ -351,7 +358,8 @@ impl Actor {
     async fn begin(&mut self, run: u64) -> Option<Event> {
         let (sender, events) = mpsc::channel(EVENTS);
         let spec = RunSpec { instance_id: self.id, fence: self.fence, run_id: RunId(run) };
-        match self.deps.engine.start(spec, sender).await {
+        let started = unless(&self.tenure_ended, self.deps.engine.start(spec, sender)).await;
+        match started.unwrap_or(Err(EngineError::LeaseLost)) {
             Ok(client) => {
                 self.run = Some(client);
                 self.events = Some(events);
@@ -368,15 +376,24 @@ impl Actor {
         }
     }
 
-    async fn end_run(&mut self, limit: Duration) {
+    async fn end_run(&mut self) {
         // First the channel: a client that waits for room in it could not end.
         self.events = None;
         self.answer = None;
         self.permit = None;
-        if let Some(run) = self.run.take()
-            && timeout(limit, run.shutdown()).await.is_err()
-        {
-            warn!(instance.id = %self.id, "a client did not end in time");
+        let Some(run) = self.run.take() else { return };
+        let ended = if self.end == Some(End::Lost) {
+            None
+        } else {
+            unless(&self.tenure_ended, timeout(SHUTDOWN_LIMIT, run.shutdown())).await
+        };
+        match ended {
+            Some(Ok(())) => {}
+            Some(Err(_)) => {
+                warn!(instance.id = %self.id, "a client did not end in time");
+                run.abort().await;
+            }
+            None => run.abort().await,
         }
     }
 
@@ -391,7 +408,8 @@ impl Actor {
     }
 
     async fn wipe(&mut self) -> Event {
-        match self.deps.engine.wipe(self.id, self.fence).await {
+        let wiped = unless(&self.tenure_ended, self.deps.engine.wipe(self.id, self.fence)).await;
+        match wiped.unwrap_or(Err(EngineError::LeaseLost)) {
             Ok(()) => Event::Wiped,
             Err(EngineError::LeaseLost) => {
                 self.end = Some(End::Lost);
@@ -416,24 +434,35 @@ impl Actor {
         while self.commands.try_recv().is_ok() {}
         self.logouts.clear();
         self.admission = None;
+        self.end = Some(end);
         match end {
             End::Lost => {
-                self.end_run(DROP_LIMIT).await;
+                self.end_run().await;
                 warn!(instance.id = %self.id, "session dropped, its lease is no longer ours");
             }
-            End::Erased => self.end_run(SHUTDOWN_LIMIT).await,
+            End::Erased => self.end_run().await,
             End::Idle | End::Stopping => {
                 // A node that stops ends thousands of clients, each of which saves its state.
                 let deps = Arc::clone(&self.deps);
-                let turn = deps.leaving.acquire().await;
-                self.end_run(SHUTDOWN_LIMIT).await;
-                if let Err(error) = release(&self.deps, self.id, self.fence).await {
+                let turn = unless(&self.tenure_ended, deps.leaving.acquire()).await;
+                self.end_run().await;
+                if let Err(error) = release(&deps, self.id, self.fence).await {
                     warn!(instance.id = %self.id, error = &error as &dyn std::error::Error, "a lease was not released");
                 }
                 drop(turn);
                 debug!(instance.id = %self.id, ?end, "session left");
             }
         }
+    }
+}
+
+/// Does the work, unless the node may no longer act meanwhile: then whatever waits for a database that does not answer is
+/// given up, so that the socket goes in time.
+async fn unless<T>(lost: &CancellationToken, work: impl Future<Output = T>) -> Option<T> {
+    tokio::select! {
+        biased;
+        () = lost.cancelled() => None,
+        done = work => Some(done),
     }
 }
 

@@ -157,10 +157,12 @@ mod tests {
     use crate::config::Config;
     use crate::domain::clock::ManualClock;
 
+    type Admitted = Arc<Mutex<Vec<(DateTime<Utc>, Permit)>>>;
+
     struct Scene {
         clock: ManualClock,
         gate: Gate,
-        admitted: Arc<Mutex<Vec<(DateTime<Utc>, Permit)>>>,
+        admitted: Admitted,
         token: CancellationToken,
     }
 

@@ -315,11 +315,11 @@ impl Inner {
     /// Starts an actor. The caller holds `claims` and has just claimed the lease.
     pub(super) fn spawn(&self, id: InstanceId, fence: Fence, saved: Saved, tenure: &Tenure) -> Arc<Door> {
         let seed = self.seeds.fetch_add(0x9e37_79b9_7f4a_7c15, Ordering::Relaxed);
-        let (actor, door) = Actor::new(Arc::clone(&self.deps), id, fence, saved, seed);
+        let (actor, door) = Actor::new(Arc::clone(&self.deps), (id, fence), saved, tenure.ended.clone(), seed);
         self.deps.registry.insert(id, Arc::clone(&door));
         self.cluster.forget_owner(id);
         // Never on the caller's runtime: an HTTP worker is a single thread.
-        self.tracker.spawn_on(actor.run(self.token.clone(), tenure.ended.clone()), &self.runtime);
+        self.tracker.spawn_on(actor.run(self.token.clone()), &self.runtime);
         door
     }
 

@@ -5,6 +5,10 @@ use sqlx::PgConnection;
 
 use crate::domain::instance::InstanceId;
 use crate::domain::profile::Profile;
+use crate::store::vault::Vault;
+
+const TABLE: &str = "session";
+const ROW: &[u8] = b"profile";
 
 /// Why a profile could not be sealed or opened.
 #[derive(Debug, thiserror::Error)]
@@ -30,4 +34,26 @@ pub trait ProfileVault: Send + Sync + 'static {
 
     /// Decrypts it again.
     async fn open(&self, conn: &mut PgConnection, id: InstanceId, sealed: &[u8]) -> Result<Profile, ProfileVaultError>;
+}
+
+#[async_trait]
+impl ProfileVault for Vault {
+    async fn seal(
+        &self,
+        conn: &mut PgConnection,
+        id: InstanceId,
+        profile: &Profile,
+    ) -> Result<Vec<u8>, ProfileVaultError> {
+        let failed = |source| ProfileVaultError { action: "sealed", source };
+        let plaintext = serde_json::to_vec(profile).map_err(|error| failed(error.into()))?;
+        let cipher = self.cipher(conn, id).await.map_err(|error| failed(error.into()))?;
+        Ok(cipher.seal(TABLE, ROW, &plaintext))
+    }
+
+    async fn open(&self, conn: &mut PgConnection, id: InstanceId, sealed: &[u8]) -> Result<Profile, ProfileVaultError> {
+        let failed = |source| ProfileVaultError { action: "opened", source };
+        let cipher = self.cipher(conn, id).await.map_err(|error| failed(error.into()))?;
+        let plaintext = cipher.open(TABLE, ROW, sealed).map_err(|error| failed(error.into()))?;
+        serde_json::from_slice(&plaintext).map_err(|error| failed(error.into()))
+    }
 }

@@ -121,8 +121,7 @@ fn verdict(view: &SessionView, now: DateTime<Utc>) -> Verdict {
         }
         Status::Stopped | Status::Starting if view.linked => Verdict::Refused(QrRefusalKind::AlreadyLinked),
         Status::Stopped => Verdict::Heal,
-        Status::Starting => Verdict::Wait,
         Status::ScanQrCode if view.qr.as_ref().is_some_and(|code| code.expires_at > now) => Verdict::Code,
-        Status::ScanQrCode => Verdict::Wait,
+        Status::ScanQrCode | Status::Starting => Verdict::Wait,
     }
 }

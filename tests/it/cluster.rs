@@ -118,7 +118,9 @@ async fn two_nodes_on_one_database_share_the_instances_and_never_both_run_one() 
     let engine = ScriptedEngine::new(Arc::new(clock.clone()));
     let ids = create(database.store(), Desired::Running, COUNT, 5).await;
     mark_linked(database.store(), &ids).await;
-    ids.iter().for_each(|id| engine.link(*id));
+    for id in &ids {
+        engine.link(*id);
+    }
     let (one, two) = tokio::join!(
         TestNode::start_simple(database.store(), Arc::new(engine.clone()), &clock, 11),
         TestNode::start_simple(database.store(), Arc::new(engine.clone()), &clock, 12),
@@ -199,7 +201,9 @@ async fn a_node_that_cannot_renew_drops_every_session_before_its_lease_runs_out_
     let engine = ScriptedEngine::new(Arc::new(clock.clone()));
     let ids = create(database.store(), Desired::Running, 5, 5).await;
     mark_linked(database.store(), &ids).await;
-    ids.iter().for_each(|id| engine.link(*id));
+    for id in &ids {
+        engine.link(*id);
+    }
     let node =
         TestNode::start(database.store(), Arc::new(engine.clone()), &clock, Arc::new(node_clock.clone()), 11).await;
     until("all run", async || {

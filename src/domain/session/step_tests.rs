@@ -122,7 +122,7 @@ impl Scene {
         self.tell(RunEvent::CodesExhausted);
     }
 
-    fn to_deadline(&mut self) {
+    fn meet_deadline(&mut self) {
         self.now = self.state.deadline(&RULES).expect("a deadline");
         self.on(Event::Tick);
     }
@@ -130,7 +130,7 @@ impl Scene {
     fn pass(&mut self, by: TimeDelta) {
         let target = self.now + by;
         while self.state.deadline(&RULES).is_some_and(|deadline| deadline <= target) {
-            self.to_deadline();
+            self.meet_deadline();
         }
         self.now = target;
     }
@@ -154,11 +154,11 @@ fn an_unlinked_run_without_a_code_is_restarted_after_thirty_seconds_and_stalls_a
     for attempt in 1..=20 {
         let started = scene.now;
         scene.tell(RunEvent::TransportUp);
-        scene.to_deadline();
+        scene.meet_deadline();
         assert_eq!(scene.now - started, TimeDelta::seconds(30));
         if attempt < 20 {
             assert_eq!(scene.shown(), (Status::Starting, Some(Reason::Recovering)), "{attempt}");
-            scene.to_deadline();
+            scene.meet_deadline();
         }
     }
     assert_eq!(scene.shown(), (Status::Failed, Some(Reason::Stalled)));
@@ -177,7 +177,7 @@ fn an_unreachable_whatsapp_is_tried_for_ever_linked_or_not() {
             let view = scene.view();
             assert!(view.recovering && view.upstream_failing);
             assert!(view.next_change_at.unwrap() <= scene.now + RULES.backoff_max);
-            scene.to_deadline();
+            scene.meet_deadline();
         }
         assert!(scene.now - start > TimeDelta::hours(6));
         scene.tell(RunEvent::TransportUp);
@@ -189,9 +189,9 @@ fn an_unreachable_whatsapp_is_tried_for_ever_linked_or_not() {
 fn a_run_that_never_reaches_whatsapp_counts_as_unreachable_and_not_as_a_stall() {
     let mut scene = Scene::fresh();
     for _ in 0..30 {
-        scene.to_deadline();
+        scene.meet_deadline();
         assert_eq!(scene.shown(), (Status::Starting, Some(Reason::UpstreamUnreachable)));
-        scene.to_deadline();
+        scene.meet_deadline();
     }
 }
 
@@ -214,10 +214,10 @@ fn a_pairing_that_does_not_finish_reconnects_or_shows_a_new_code_as_the_keys_dec
     let mut scene = Scene::scanning();
     scene.tell(RunEvent::PairSuccess { profile: me() });
     let scanned = scene.now;
-    scene.to_deadline();
+    scene.meet_deadline();
     assert_eq!(scene.now - scanned, TimeDelta::seconds(60));
     assert_eq!(scene.shown(), (Status::Starting, Some(Reason::Reconnecting)));
-    scene.to_deadline();
+    scene.meet_deadline();
     scene.code(1);
     assert_eq!(scene.shown(), (Status::ScanQrCode, None));
     assert!(!scene.view().linked);
@@ -266,15 +266,15 @@ fn a_quiet_connection_is_probed_in_time_and_dropped_when_nothing_answers() {
     let mut scene = Scene::working();
     let run = scene.state.phase.run().unwrap();
     scene.effects.clear();
-    scene.to_deadline();
+    scene.meet_deadline();
     assert!(scene.took(Effect::Probe { run }));
     assert_eq!(scene.now, at(40));
     scene.now = at(41);
     scene.tell(RunEvent::Alive { at: at(41) });
-    scene.to_deadline();
+    scene.meet_deadline();
     assert_eq!(scene.now, at(81));
     assert_eq!(scene.view().status, Status::Working);
-    scene.to_deadline();
+    scene.meet_deadline();
     assert_eq!(scene.now, at(101), "sixty seconds after the last data");
     assert_eq!(scene.shown(), (Status::Starting, Some(Reason::Reconnecting)));
     assert!(scene.took(Effect::End { run }));
@@ -327,7 +327,7 @@ fn a_ban_is_tried_once_after_its_end_plus_ten_to_thirty_minutes() {
     assert!(wait >= TimeDelta::minutes(130) && wait <= TimeDelta::minutes(150), "{wait}");
     scene.on(Event::Demand);
     assert_eq!(scene.view().status, Status::Failed);
-    scene.to_deadline();
+    scene.meet_deadline();
     assert_eq!(scene.now, retry_at);
     assert_eq!(scene.view().status, Status::Starting);
     scene.tell(RunEvent::Banned { expires_in: TimeDelta::hours(2) });
@@ -343,7 +343,7 @@ fn a_replaced_device_retries_once_after_a_minute() {
     assert_eq!(scene.shown(), (Status::Failed, Some(Reason::Replaced)));
     assert!(scene.view().linked);
     let failed = scene.now;
-    scene.to_deadline();
+    scene.meet_deadline();
     assert_eq!(scene.now - failed, TimeDelta::seconds(60));
     scene.tell(RunEvent::Connected { profile: me() });
     scene.tell(RunEvent::Replaced);
@@ -372,7 +372,7 @@ fn a_client_that_no_longer_saves_is_replaced_by_a_new_one() {
     let run = scene.state.phase.run().unwrap();
     scene.tell(RunEvent::Broken);
     assert!(scene.took(Effect::End { run }));
-    scene.to_deadline();
+    scene.meet_deadline();
     assert!(scene.state.phase.run().unwrap() > run);
 }
 
@@ -475,6 +475,6 @@ fn a_passkey_that_never_comes_ends_the_round() {
     assert_eq!(scene.shown(), (Status::PasskeyRequired, None));
     scene.tell(RunEvent::PasskeyConfirmationRequired);
     assert_eq!(scene.shown(), (Status::PasskeyConfirmationRequired, None));
-    scene.to_deadline();
+    scene.meet_deadline();
     assert_eq!(scene.shown(), (Status::Failed, Some(Reason::QrNotScanned)));
 }

@@ -72,6 +72,11 @@ impl EngineRun for Run {
         self.runtime.end().await;
     }
 
+    async fn abort(&self) {
+        self.listener.mute();
+        self.runtime.end().await;
+    }
+
     async fn logout(&self) -> Result<(), EngineError> {
         const ACTION: &str = "remove the device";
         let unreachable = |cause: &str| EngineError::Unreachable { action: ACTION, cause: cause.to_owned() };

@@ -155,6 +155,10 @@ impl EngineRun for ScriptedRun {
         self.end();
     }
 
+    async fn abort(&self) {
+        self.end();
+    }
+
     async fn logout(&self) -> Result<(), EngineError> {
         self.reach("unlink the device")?;
         self.engine.world.lock().linked.remove(&self.id);
