@@ -1,1 +1,333 @@
-//! Placeholder of the skeleton.
+//! The composition root: the only file that knows every module. It builds the gateway from its configuration in the
+//! order in which the parts need each other, serves until it is told to stop, and takes it down in the reverse order.
+
+use std::future::Future;
+use std::net::{SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::dev::ServerHandle;
+use actix_web::web::{Data, ServiceConfig};
+use actix_web::{App, HttpServer};
+use anyhow::Context;
+use rand::rngs::{StdRng, SysRng};
+use rand::{Rng, SeedableRng};
+use tokio::runtime::Handle;
+use tokio::task::JoinHandle;
+use tracing::{error, info};
+
+use crate::api::upkeep::Upkeep;
+use crate::api::{self, ApiParts, ApiState};
+use crate::cluster::{Boots, Cluster, NodeSettings};
+use crate::config::{self, Config};
+use crate::domain::clock::Clock;
+use crate::engine::whatsapp::{self, WhatsApp};
+use crate::lifecycle::Lifecycle;
+use crate::limit::Ticks;
+use crate::store::embedded::Embedded;
+use crate::store::vault::Vault;
+use crate::store::{Store, StoreError, node};
+use crate::supervisor::{Supervisor, SupervisorDeps};
+
+mod data_dir;
+mod first_start;
+mod profiles;
+
+pub use first_start::FirstStart;
+
+use profiles::SealedProfiles;
+
+/// Connections that wait to be accepted, at most.
+const BACKLOG: i32 = 1024;
+
+/// Which network the gateway talks to. Each flavour of the build has only its own.
+#[derive(Debug, Clone)]
+pub enum Network {
+    /// WhatsApp itself.
+    #[cfg(not(feature = "sandbox"))]
+    Live,
+    /// A sandbox in this process, listening there; it keeps its phones in the data folder.
+    #[cfg(feature = "sandbox")]
+    SandboxInside(SocketAddr),
+    /// A sandbox elsewhere on this host, at the address of its control API.
+    #[cfg(feature = "sandbox")]
+    SandboxAt(url::Url),
+}
+
+/// A gateway that is ready to serve.
+pub struct Application {
+    url: String,
+    operator_url: String,
+    sandbox_url: Option<String>,
+    data_dir: PathBuf,
+    first_start: Option<FirstStart>,
+    lifecycle: Lifecycle,
+    shutdown_timeout: Duration,
+    servers: Vec<(ServerHandle, JoinHandle<std::io::Result<()>>)>,
+    store: Store,
+    embedded: Option<Embedded>,
+    #[cfg(feature = "sandbox")]
+    sandbox: Option<crate::sandbox::SandboxHandle>,
+}
+
+impl Application {
+    /// Builds the gateway; returns when it serves. `Handle::current` must be the main, multi-threaded runtime.
+    pub async fn build(config: Config, network: Network, clock: Arc<dyn Clock>) -> anyhow::Result<Self> {
+        install_crypto_provider();
+        let mut rng = chance();
+        // The addresses first: of two gateways that want the same one, the second must fail before it touches anything.
+        let public = listen(config.server.listen, "server.listen")?;
+        let operator = listen(config.operator.listen, "operator.listen")?;
+        let address = public.local_addr()?;
+        let data_dir = data_dir::prepare(&config.data.dir)?;
+
+        let (store, embedded) = Store::open(&config.database, &data_dir).await?;
+        let vault = Arc::new(Vault::open(&config.vault, &data_dir, store.pool()).await?);
+        let first_start = FirstStart::of(&store, clock.now(), &mut rng).await?;
+
+        let lifecycle = Lifecycle::default();
+        let network = reach(network, &data_dir).await?;
+        let engine = WhatsApp::new(
+            store.clone(),
+            Arc::clone(&vault),
+            &network.engine,
+            config.engine.clone(),
+            Arc::clone(&clock),
+            Handle::current(),
+        )?;
+
+        let settings = node_settings(&config.node, address);
+        let (cluster, node_task) = Cluster::new(store.clone(), Arc::clone(&clock), settings, rng.next_u64());
+        let boots = inherit(&store, &data_dir.join("nodes"), &mut rng).await?;
+        lifecycle.tasks.spawn(node_task.recorded_in(boots).run(lifecycle.stop.clone()));
+        // Sessions are taken on under a tenure; until there is one the gateway is not ready.
+        let _ = cluster.tenures().wait_for(Option::is_some).await;
+
+        let config = Arc::new(config);
+        let supervisor = Supervisor::spawn(
+            SupervisorDeps {
+                store: store.clone(),
+                engine: Arc::new(engine),
+                clock: Arc::clone(&clock),
+                config: Arc::clone(&config),
+                cluster: cluster.clone(),
+                profiles: Arc::new(SealedProfiles(vault)),
+                seed: rng.next_u64(),
+            },
+            &lifecycle.tasks,
+            lifecycle.stop.clone(),
+        );
+
+        let state = Data::new(ApiState::new(ApiParts {
+            config: &config,
+            store: store.clone(),
+            sessions: Arc::new(supervisor),
+            clock,
+            ticks: Ticks::monotonic(),
+            rng,
+            server_name: cluster.name().to_owned(),
+        })?);
+        let upkeep = Upkeep { state: state.clone(), revocation_interval: config.limits.revocation_interval };
+        lifecycle.tasks.spawn(upkeep.run(lifecycle.stop.clone()));
+
+        let operator_address = operator.local_addr()?;
+        let servers = vec![
+            serve(public, &config.server, config.server.workers, &state, api::configure)?,
+            serve(operator, &config.server, 1, &state, api::configure_operator)?,
+        ];
+        Ok(Self {
+            url: format!("http://{address}"),
+            operator_url: format!("http://{operator_address}"),
+            sandbox_url: network.url,
+            data_dir,
+            first_start,
+            lifecycle,
+            shutdown_timeout: config.server.shutdown_timeout,
+            servers,
+            store,
+            embedded,
+            #[cfg(feature = "sandbox")]
+            sandbox: network.sandbox,
+        })
+    }
+
+    /// Where clients connect, as `http://host:port`.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Where the operator connects.
+    pub fn operator_url(&self) -> &str {
+        &self.operator_url
+    }
+
+    /// The sandbox's control API, if that is what the gateway talks to.
+    pub fn sandbox_url(&self) -> Option<&str> {
+        self.sandbox_url.as_deref()
+    }
+
+    /// The keys this start made, if it was the first.
+    pub fn first_start(&self) -> Option<&FirstStart> {
+        self.first_start.as_ref()
+    }
+
+    /// Where this gateway keeps its files.
+    pub fn data_dir(&self) -> &Path {
+        &self.data_dir
+    }
+
+    /// Serves until `stop` completes, or a server ends by itself, which is an error of the machine.
+    pub async fn run_until(&mut self, stop: impl Future<Output = ()>) {
+        let ended = futures_util::future::select_all(self.servers.iter_mut().map(|(_, server)| server));
+        tokio::select! {
+            () = stop => {}
+            (outcome, _, _) = ended => error!(?outcome, "an HTTP server ended by itself"),
+        }
+    }
+
+    /// Stops in order: no new requests, those under way finish, every client saves its state and leaves, every lease is
+    /// released, the private database ends.
+    pub async fn drain(mut self) {
+        for (handle, _) in &self.servers {
+            handle.stop(true).await;
+        }
+        for (_, server) in self.servers.drain(..) {
+            if server.is_finished() {
+                continue;
+            }
+            if let Ok(Err(error)) = server.await {
+                error!(%error, "an HTTP server ended badly");
+            }
+        }
+        self.lifecycle.drain(self.shutdown_timeout).await;
+        #[cfg(feature = "sandbox")]
+        if let Some(sandbox) = self.sandbox.take() {
+            sandbox.shutdown().await;
+        }
+        self.store.pool().close().await;
+        if let Some(embedded) = self.embedded.take() {
+            embedded.stop().await;
+        }
+        info!("stopped");
+    }
+}
+
+/// The network as the engine takes it, and what belongs to it.
+struct Reached {
+    engine: whatsapp::Network,
+    url: Option<String>,
+    #[cfg(feature = "sandbox")]
+    sandbox: Option<crate::sandbox::SandboxHandle>,
+}
+
+#[cfg(not(feature = "sandbox"))]
+#[expect(clippy::unused_async, reason = "the other flavour starts a network")]
+async fn reach(network: Network, _: &Path) -> anyhow::Result<Reached> {
+    match network {
+        Network::Live => Ok(Reached { engine: whatsapp::Network::Live, url: None }),
+    }
+}
+
+#[cfg(feature = "sandbox")]
+async fn reach(network: Network, data_dir: &Path) -> anyhow::Result<Reached> {
+    let (control, sandbox) = match network {
+        Network::SandboxInside(listen) => {
+            let sandbox = start_sandbox(listen, Some(data_dir.join("sandbox"))).await?;
+            (sandbox.url().parse::<url::Url>().context("the sandbox's address is an address")?, Some(sandbox))
+        }
+        Network::SandboxAt(url) => (url, None),
+    };
+    let mut socket = control.join("/ws/chat").context("the sandbox's address is not one")?;
+    if socket.set_scheme("ws").is_err() {
+        anyhow::bail!("a sandbox is at an http:// address of this host, not at {control}");
+    }
+    let url = control.as_str().trim_end_matches('/').to_owned();
+    Ok(Reached { engine: whatsapp::Network::Sandbox(socket), url: Some(url), sandbox })
+}
+
+/// Starts a sandbox network on the machine's clock and chance.
+#[cfg(feature = "sandbox")]
+pub async fn start_sandbox(
+    listen: SocketAddr,
+    data_dir: Option<PathBuf>,
+) -> Result<crate::sandbox::SandboxHandle, crate::sandbox::SandboxError> {
+    use crate::domain::clock::SystemClock;
+    use crate::sandbox::{Sandbox, SandboxConfig};
+
+    Sandbox::start(SandboxConfig { listen, data_dir, clock: Arc::new(SystemClock), rng: chance() }).await
+}
+
+/// TLS needs its cryptography named once in a process, before the first HTTP client is made.
+pub fn install_crypto_provider() {
+    // An error says that it is installed already.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+}
+
+/// A generator seeded by the operating system.
+fn chance() -> StdRng {
+    StdRng::try_from_rng(&mut SysRng).expect("the operating system gives random bytes")
+}
+
+fn listen(address: SocketAddr, key: &'static str) -> anyhow::Result<TcpListener> {
+    use socket2::{Domain, Protocol, Socket, Type};
+
+    let bind = || {
+        let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+        socket.set_reuse_address(true)?;
+        socket.bind(&address.into())?;
+        socket.listen(BACKLOG)?;
+        std::io::Result::Ok(socket.into())
+    };
+    bind().with_context(|| format!("{address} cannot be listened on ({key}); is another gateway running?"))
+}
+
+fn node_settings(config: &config::Node, address: SocketAddr) -> NodeSettings {
+    let name = match config.name.as_str() {
+        "" => nix::unistd::gethostname().ok().and_then(|name| name.into_string().ok()).unwrap_or("wagate".into()),
+        name => name.to_owned(),
+    };
+    let advertise = if config.advertise.is_empty() { address.to_string() } else { config.advertise.clone() };
+    NodeSettings::from_config(config, name, advertise)
+}
+
+/// Frees at once what nodes that died on this machine still hold, instead of waiting for their leases to run out.
+async fn inherit(store: &Store, folder: &Path, rng: &mut StdRng) -> anyhow::Result<Boots> {
+    let name = uuid::Builder::from_random_bytes(rand::RngExt::random(rng)).into_uuid();
+    let (boots, dead) = Boots::open(folder, name)
+        .with_context(|| format!("the records of this machine's nodes in {} cannot be read", folder.display()))?;
+    if !dead.is_empty() {
+        let mut conn = store.pool().acquire().await.map_err(StoreError::while_("reach the database"))?;
+        let buried = node::bury(&mut conn, &dead).await?;
+        Boots::bury(folder).context("the records of dead nodes cannot be removed")?;
+        info!(nodes = buried, "freed what a node that died on this machine held");
+    }
+    Ok(boots)
+}
+
+/// Starts an HTTP server on a listener of ours. Its workers are threads of their own.
+fn serve<F>(
+    listener: TcpListener,
+    config: &config::Server,
+    workers: usize,
+    state: &Data<ApiState>,
+    configure: impl Fn(&Data<ApiState>) -> F + Send + Clone + 'static,
+) -> anyhow::Result<(ServerHandle, JoinHandle<std::io::Result<()>>)>
+where
+    F: FnOnce(&mut ServiceConfig),
+{
+    let workers = match workers {
+        0 => std::thread::available_parallelism().map_or(1, usize::from),
+        workers => workers,
+    };
+    let state = state.clone();
+    let server = HttpServer::new(move || App::new().configure(configure(&state)))
+        .workers(workers)
+        .max_connections((config.max_connections as usize).div_ceil(workers))
+        .client_request_timeout(config.request_head_timeout)
+        .shutdown_timeout(config.shutdown_timeout.as_secs())
+        .disable_signals()
+        .listen(listener)?
+        .run();
+    Ok((server.handle(), tokio::spawn(server)))
+}

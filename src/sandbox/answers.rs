@@ -8,7 +8,7 @@ use wacore_binary::builder::NodeBuilder;
 use wacore_binary::{Node, NodeRef, SERVER_JID};
 
 use super::bootstrap::{NAME_COLLECTION, NAME_VERSION};
-use super::device::{Device, SignedPreKey};
+use super::device::{Device, PreKey, SignedPreKey};
 
 /// What answering a request does besides.
 #[derive(Debug, PartialEq, Eq)]
@@ -17,8 +17,8 @@ pub(super) enum Effect {
     None,
     /// The device wants what it missed, and from now on what comes.
     Active,
-    /// It has uploaded one-time prekeys: id and key.
-    PreKeys(Vec<(u32, [u8; 32])>),
+    /// It has uploaded one-time prekeys.
+    PreKeys(Vec<PreKey>),
     /// It has changed its signed prekey.
     SignedPreKey(SignedPreKey),
     /// It wants to be removed from its account.
@@ -124,7 +124,7 @@ fn short_id(node: &NodeRef<'_>) -> Option<u32> {
     Some(u32::from_be_bytes([0, a, b, c]))
 }
 
-fn prekey(node: &NodeRef<'_>) -> Option<(u32, [u8; 32])> {
+fn prekey(node: &NodeRef<'_>) -> Option<PreKey> {
     Some((short_id(node)?, node.get_optional_child("value")?.content_bytes()?.try_into().ok()?))
 }
 
@@ -144,14 +144,14 @@ fn digest(device: &Device) -> Node {
     hash.update(registration.identity_key);
     hash.update(signed.public);
     hash.update(signed.signature);
-    for (_, key) in &device.prekeys {
+    for (_, key) in device.prekeys.iter() {
         hash.update(key);
     }
     let leaf = |tag: &'static str, bytes: &[u8]| NodeBuilder::new(tag).bytes(bytes).build();
     let short = |id: u32| NodeBuilder::new("id").bytes(&id.to_be_bytes()[1..]).build();
     NodeBuilder::new("digest")
         .children([
-            leaf("registration", &registration.registration_id.to_be_bytes()),
+            leaf("registration", &registration.signal_id.to_be_bytes()),
             leaf("type", &[5]),
             leaf("identity", &registration.identity_key),
             NodeBuilder::new("skey")
@@ -211,4 +211,98 @@ fn media_connection() -> Node {
         .attr("max_buckets", "12")
         .children([host])
         .build()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::super::device::{DeviceId, Registration};
+    use super::super::phone::DeviceDetails;
+    use super::*;
+
+    fn device() -> Device {
+        Device {
+            id: DeviceId { number: "15550100000".to_owned(), device: 1 },
+            noise_key: [1; 32],
+            registration: Registration {
+                identity_key: [2; 32],
+                signal_id: 7,
+                signed_prekey: SignedPreKey { id: 1, public: [3; 32], signature: [4; 64] },
+            },
+            details: DeviceDetails { raw_id: 5, timestamp: 6, key_index: 1 },
+            has_app_state_key: false,
+            prekeys: Arc::from([(9, [9; 32])]),
+            logins: 0,
+            live_sockets: 0,
+            most_live_sockets: 0,
+        }
+    }
+
+    fn ask(stanza: &Node) -> Answer {
+        let facts = Facts {
+            device: &device(),
+            device_list: &|user| if user == "15550100000" { vec![(0, 0), (1, 1)] } else { vec![] },
+            name_patch: &|| vec![1, 2, 3],
+        };
+        answer(&stanza.as_node_ref(), &facts)
+    }
+
+    fn request(namespace: &'static str, kind: &'static str, child: Node) -> Node {
+        NodeBuilder::new("iq")
+            .attr("id", "1.2")
+            .attr("xmlns", namespace)
+            .attr("type", kind)
+            .attr("to", SERVER_JID)
+            .children([child])
+            .build()
+    }
+
+    #[test]
+    fn an_unknown_request_gets_an_empty_result() {
+        let answer = ask(&request("w:new", "get", NodeBuilder::new("anything").build()));
+        let expected = NodeBuilder::new("iq").attr("from", SERVER_JID).attr("type", "result").attr("id", "1.2").build();
+        assert_eq!((answer.reply, answer.effect), (Some(expected), Effect::None));
+    }
+
+    #[test]
+    fn what_is_itself_an_answer_is_not_answered() {
+        for kind in ["result", "error"] {
+            assert_eq!(ask(&request("w:p", kind, NodeBuilder::new("ping").build())).reply, None);
+        }
+        assert_eq!(ask(&NodeBuilder::new("presence").build()).reply, None);
+    }
+
+    #[test]
+    fn the_name_is_sent_to_a_device_that_lacks_it_and_to_no_other() {
+        let sync = |version: u32| {
+            let collection = NodeBuilder::new("collection").attr("name", NAME_COLLECTION).attr("version", version);
+            let sync = NodeBuilder::new("sync").children([collection.build()]).build();
+            let reply = ask(&request("w:sync:app:state", "set", sync)).reply.unwrap();
+            reply.get_optional_child_by_tag(&["sync", "collection", "patches", "patch"]).is_some()
+        };
+        assert!(sync(0));
+        assert!(!sync(1));
+    }
+
+    #[test]
+    fn uploaded_prekeys_are_taken_and_malformed_ones_left() {
+        let key = |id: &[u8]| {
+            let id = NodeBuilder::new("id").bytes(id).build();
+            NodeBuilder::new("key").children([id, NodeBuilder::new("value").bytes([8; 32]).build()]).build()
+        };
+        let list = NodeBuilder::new("list").children([key(&[0, 1, 2]), key(&[1])]).build();
+        assert_eq!(ask(&request("encrypt", "set", list)).effect, Effect::PreKeys(vec![(258, [8; 32])]));
+    }
+
+    #[test]
+    fn an_account_s_devices_are_listed() {
+        let user = NodeBuilder::new("user").attr("jid", "15550100000@s.whatsapp.net").build();
+        let list = NodeBuilder::new("list").children([user]).build();
+        let reply = ask(&request("usync", "get", NodeBuilder::new("usync").children([list]).build())).reply.unwrap();
+        let path = ["usync", "list", "user", "devices", "device-list"];
+        let devices = reply.get_optional_child_by_tag(&path).and_then(Node::children).unwrap();
+        let ids = devices.iter().map(|device| device.attrs().optional_u64("id")).collect::<Vec<_>>();
+        assert_eq!(ids, [Some(0), Some(1)]);
+    }
 }

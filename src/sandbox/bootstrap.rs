@@ -85,7 +85,7 @@ async fn seal(phone: &Phone, device: &Device, plain: &[u8], rng: &mut StdRng) ->
     let registration = &device.registration;
     let address = Jid::pn_device(device.id.number.as_str(), device.id.device).to_protocol_address();
     let bundle = PreKeyBundle::new(
-        registration.registration_id,
+        registration.signal_id,
         u32::from(device.id.device).into(),
         None,
         registration.signed_prekey.id.into(),

@@ -7,11 +7,13 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_websockets::WebSocketStream;
 use tracing::debug;
+use wacore::libsignal::protocol::{KeyPair, SignalProtocolError};
 use wacore_binary::{Node, OwnedNodeRef};
 
 use super::answers::{Effect, Facts, answer};
@@ -28,6 +30,13 @@ use super::wire::{NodeStream, Wire, WireError};
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(20);
 /// A client that was told goodbye is given this long to go by itself.
 const GOODBYE_TIMEOUT: Duration = Duration::from_secs(5);
+/// Between a device's proof and the demand to connect again. WhatsApp takes its time too, and a client that is told
+/// within a few milliseconds trips: it still has to note that it expects to be disconnected, notes it about the
+/// connection after, and gives that one up (seen in one pairing of eight with whatsapp-rust 0.7.0).
+const RESTART_PAUSE: Duration = Duration::from_millis(200);
+/// The pause begins with the session note that the client sends at the same instant, if it comes within this time, so
+/// that a busy machine's clients get theirs too.
+const SESSION_NOTE_TIMEOUT: Duration = Duration::from_millis(800);
 
 /// Why a connection broke.
 #[derive(Debug, thiserror::Error)]
@@ -41,7 +50,7 @@ enum ConnectionError {
     #[error("the client is neither linked nor says what it would be")]
     NoRegistration,
     #[error("the key share could not be encrypted")]
-    KeyShare(#[from] wacore::libsignal::protocol::SignalProtocolError),
+    KeyShare(#[from] SignalProtocolError),
 }
 
 type Result<T> = std::result::Result<T, ConnectionError>;
@@ -116,6 +125,9 @@ impl Connection {
             serial += 1;
             format!("sandbox-{serial}")
         };
+        if !self.is_let_speak(&mut nodes).await? {
+            return Ok(());
+        }
         let mut withheld = self.network.strike_stranger(&[FaultKind::NoCode]);
         if withheld.is_none() {
             let references = self.network.start_round(self.socket.id, noise_key, registration.clone());
@@ -123,7 +135,7 @@ impl Connection {
         }
         let mut linking: Option<(String, Box<LinkRequest>)> = None;
         loop {
-            match self.wake(&mut nodes, true).await? {
+            match self.wake(&mut nodes, true, withheld.and_then(|strike| strike.until)).await? {
                 Wake::Over => return Ok(()),
                 Wake::Look => {
                     if withheld.is_some_and(|strike| !self.network.is_fault_active(strike.id)) {
@@ -151,11 +163,18 @@ impl Connection {
                     let answers_link = linking.as_ref().is_some_and(|(id, _)| {
                         node.tag() == "iq" && node.get_attr("id").is_some_and(|answered| answered.as_str() == *id)
                     });
-                    if let Some((_, request)) = linking.take_if(|_| answers_link)
-                        && self.conclude(&node, *request)
-                    {
-                        nodes.send(&stanza::restart()).await?;
+                    let Some((_, request)) = linking.take_if(|_| answers_link) else { continue };
+                    if self.conclude(&node, *request) {
+                        let _ = tokio::time::timeout(SESSION_NOTE_TIMEOUT, nodes.next()).await;
+                        if !leaves_within(&mut nodes, RESTART_PAUSE).await {
+                            nodes.send(&stanza::restart()).await?;
+                        }
                         return part(&mut nodes).await;
+                    }
+                    // A client that reports an error goes on showing codes; one whose proof was not taken believes
+                    // that it is linked, and must find out.
+                    if node.get_attr("type").is_none_or(|kind| kind.as_str() != "error") {
+                        return Ok(());
                     }
                 }
             }
@@ -185,12 +204,8 @@ impl Connection {
         if let Some(refusal) = self.network.refusal(Some(id)) {
             return refuse(&mut nodes, refusal).await;
         }
-        while self.network.mute(self.socket.id).is_some() {
-            match self.wake(&mut nodes, false).await? {
-                Wake::Over => return Ok(()),
-                Wake::Command(Command::End(end)) => return self.end(&mut nodes, end).await,
-                Wake::Node(_) | Wake::Command(_) | Wake::Rotation | Wake::Look => {}
-            }
+        if !self.is_let_speak(&mut nodes).await? {
+            return Ok(());
         }
         if !self.network.log_in(self.socket.id, id).await {
             return refuse(&mut nodes, Refusal::Unknown).await;
@@ -205,14 +220,13 @@ impl Connection {
         }
         let mut key_share = None;
         loop {
-            match self.wake(&mut nodes, false).await? {
+            match self.wake(&mut nodes, false, None).await? {
                 Wake::Over => return Ok(()),
-                Wake::Rotation | Wake::Look => {}
+                Wake::Rotation | Wake::Look | Wake::Command(Command::Link(_)) => {}
                 Wake::Command(Command::Probe(answer)) => {
                     let _ = answer.send(!nodes.is_gone().await);
                 }
                 Wake::Command(Command::End(end)) => return self.end(&mut nodes, end).await,
-                Wake::Command(Command::Link(_)) => {}
                 Wake::Node(node) => {
                     if let Some(end) = self.serve_node(&mut nodes, &phone, id, &node, &mut key_share).await? {
                         return self.end(&mut nodes, end).await;
@@ -220,6 +234,21 @@ impl Connection {
                 }
             }
         }
+    }
+
+    /// Waits while a fault mutes the connection. False if the connection is over.
+    async fn is_let_speak(&mut self, nodes: &mut NodeStream) -> Result<bool> {
+        while self.network.mute(self.socket.id).is_some() {
+            match self.wake(nodes, false, None).await? {
+                Wake::Over => return Ok(false),
+                Wake::Command(Command::End(end)) => {
+                    self.end(nodes, end).await?;
+                    return Ok(false);
+                }
+                Wake::Node(_) | Wake::Command(_) | Wake::Rotation | Wake::Look => {}
+            }
+        }
+        Ok(true)
     }
 
     /// Answers one stanza of a device; how the connection is to end, if it is.
@@ -254,7 +283,7 @@ impl Connection {
         match answer.effect {
             Effect::None => {}
             Effect::Active => *key_share = self.activate(nodes, phone, &device, seconds).await?,
-            Effect::PreKeys(keys) => self.network.update_device(id, |device| device.prekeys = keys),
+            Effect::PreKeys(keys) => self.network.update_device(id, |device| device.add_prekeys(keys)),
             Effect::SignedPreKey(key) => {
                 self.network.update_device(id, |device| device.registration.signed_prekey = key);
             }
@@ -299,21 +328,22 @@ impl Connection {
         part(nodes).await
     }
 
-    /// Waits for something to do. While a fault mutes the connection, what the client sends is lost.
-    async fn wake(&mut self, nodes: &mut NodeStream, rotates: bool) -> Result<Wake> {
+    /// Waits for something to do, until `until` at the latest. While a fault mutes the connection, what the client sends
+    /// is lost.
+    async fn wake(&mut self, nodes: &mut NodeStream, rotates: bool, until: Option<DateTime<Utc>>) -> Result<Wake> {
         loop {
             let mute = self.network.mute(self.socket.id);
             let is_deaf = mute.is_some_and(|strike| strike.kind == FaultKind::HalfOpen);
             let rotation = if rotates { self.network.next_rotation(self.socket.id) } else { None };
             let network = Arc::clone(&self.network);
-            let deadline =
-                |at: Option<chrono::DateTime<chrono::Utc>>| -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
-                    match at {
-                        Some(at) => network.clock.sleep_until(at),
-                        None => Box::pin(std::future::pending()),
-                    }
-                };
-            let over = mute.and_then(|Strike { until, .. }| until);
+            let deadline = |at: Option<DateTime<Utc>>| -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+                match at {
+                    Some(at) => network.clock.sleep_until(at),
+                    None => Box::pin(std::future::pending()),
+                }
+            };
+            let unmuted = mute.and_then(|Strike { until, .. }| until);
+            let look = unmuted.into_iter().chain(until).min();
             tokio::select! {
                 command = self.socket.commands.recv() => {
                     return Ok(command.map_or(Wake::Over, Wake::Command));
@@ -321,7 +351,7 @@ impl Connection {
                 _ = self.faults.changed() => return Ok(Wake::Look),
                 _ = self.factor.changed(), if rotates => {}
                 () = deadline(rotation) => return Ok(Wake::Rotation),
-                () = deadline(over) => return Ok(Wake::Look),
+                () = deadline(look) => return Ok(Wake::Look),
                 node = nodes.next(), if !is_deaf => match node? {
                     None => {
                         self.network.end_life(self.socket.id);
@@ -338,7 +368,7 @@ impl Connection {
 
 async fn handshake(network: &Network, wire: &mut Wire) -> Result<Option<Established>> {
     let Some(frame) = wire.next_frame().await? else { return Ok(None) };
-    match answer_hello(&network.server, &frame, &mut network.rng())? {
+    match answer_hello(&network.server, &frame, KeyPair::generate(&mut network.rng()))? {
         Hello::Established(reply, established) => {
             wire.send_frame(&reply).await?;
             Ok(Some(*established))
@@ -359,8 +389,13 @@ async fn refuse(nodes: &mut NodeStream, refusal: Refusal) -> Result<()> {
 
 /// Waits for the client to go, as it does after such words, and closes either way.
 async fn part(nodes: &mut NodeStream) -> Result<()> {
-    let leaving = async { while let Ok(Some(_)) = nodes.next().await {} };
-    let _ = tokio::time::timeout(GOODBYE_TIMEOUT, leaving).await;
+    leaves_within(nodes, GOODBYE_TIMEOUT).await;
     nodes.close().await;
     Ok(())
+}
+
+/// Whether the client goes within this time; what it still sends is not answered.
+async fn leaves_within(nodes: &mut NodeStream, time: Duration) -> bool {
+    let leaving = async { while let Ok(Some(_)) = nodes.next().await {} };
+    tokio::time::timeout(time, leaving).await.is_ok()
 }

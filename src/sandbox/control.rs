@@ -9,7 +9,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HOST, ORIGIN};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
-use http_body_util::{BodyExt as _, Full, Limited};
+use http_body_util::{BodyExt as _, Collected, Full, Limited};
 use hyper::body::Incoming;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -150,7 +150,7 @@ impl Control {
     pub(super) async fn answer(&self, request: Request<Incoming>) -> Answer {
         let (head, body) = request.into_parts();
         // Read first, whatever comes of it: an unread body costs the connection.
-        let body = Limited::new(body, BODY_LIMIT).collect().await.map(|body| body.to_bytes());
+        let body = Limited::new(body, BODY_LIMIT).collect().await.map(Collected::to_bytes);
         let outcome = match body {
             _ if !self.is_own(&head.headers) => Err(ControlError::Foreign),
             Err(_) => Err(ControlError::Body),
@@ -195,7 +195,7 @@ impl Control {
             (["faults"], &Method::POST) => {
                 let NewFault { kind, device: named, seconds, count } = read(body)?;
                 let spec = FaultSpec { kind, device: device(named.as_deref())?, seconds, count };
-                Ok(json(StatusCode::CREATED, &FaultMade { id: self.network.add_fault(spec) }))
+                Ok(json(StatusCode::CREATED, &FaultMade { id: self.network.add_fault(&spec) }))
             }
             (["faults", id], &Method::DELETE) => {
                 let id = id.parse().map(FaultId).map_err(|_| ControlError::NoFault)?;

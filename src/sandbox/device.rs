@@ -1,6 +1,8 @@
 //! A linked device, as the network knows it.
 
+use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 
 use waproto::whatsapp::ClientPayload;
 
@@ -43,13 +45,16 @@ pub(super) struct SignedPreKey {
     pub(super) signature: [u8; 64],
 }
 
+/// The public half of a one-time prekey: its id, of 24 bits, and the key.
+pub(super) type PreKey = (u32, [u8; 32]);
+
 /// What a client that is not linked says about the device it would become.
 #[derive(Debug, Clone)]
 pub(super) struct Registration {
     /// Its identity key.
     pub(super) identity_key: [u8; 32],
-    /// Its Signal registration.
-    pub(super) registration_id: u32,
+    /// Its Signal registration id.
+    pub(super) signal_id: u32,
     /// Its signed prekey.
     pub(super) signed_prekey: SignedPreKey,
 }
@@ -61,7 +66,7 @@ impl Registration {
         let [a, b, c] = <[u8; 3]>::try_from(data.e_skey_id.as_deref()?).ok()?;
         Some(Self {
             identity_key: data.e_ident.as_deref()?.try_into().ok()?,
-            registration_id: u32::from_be_bytes(data.e_regid.as_deref()?.try_into().ok()?),
+            signal_id: u32::from_be_bytes(data.e_regid.as_deref()?.try_into().ok()?),
             signed_prekey: SignedPreKey {
                 id: u32::from_be_bytes([0, a, b, c]),
                 public: data.e_skey_val.as_deref()?.try_into().ok()?,
@@ -84,14 +89,23 @@ pub(super) struct Device {
     pub(super) details: DeviceDetails,
     /// Whether it has confirmed the account's app-state key.
     pub(super) has_app_state_key: bool,
-    /// One-time prekeys it has uploaded and the server still has: id and key. Not kept over a restart.
-    pub(super) prekeys: Vec<(u32, [u8; 32])>,
+    /// One-time prekeys it has uploaded and the server still has. Not kept over a restart.
+    pub(super) prekeys: Arc<[PreKey]>,
     /// Log-ins ever.
     pub(super) logins: u64,
     /// Its logged-in sockets now.
     pub(super) live_sockets: u32,
     /// The most there ever were at one instant.
     pub(super) most_live_sockets: u32,
+}
+
+impl Device {
+    /// Adds uploaded one-time prekeys to those the server has.
+    pub(super) fn add_prekeys(&mut self, uploaded: Vec<PreKey>) {
+        let uploaded = uploaded.into_iter().collect::<BTreeMap<_, _>>();
+        let kept = self.prekeys.iter().filter(|(id, _)| !uploaded.contains_key(id)).copied();
+        self.prekeys = kept.chain(uploaded.iter().map(|(id, key)| (*id, *key))).collect();
+    }
 }
 
 #[cfg(test)]

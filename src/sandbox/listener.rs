@@ -28,7 +28,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// The task that accepts connections.
 pub(super) struct Listener {
-    pub(super) listener: TcpListener,
+    pub(super) tcp: TcpListener,
     pub(super) local_addr: SocketAddr,
     pub(super) network: Arc<Network>,
     pub(super) tracker: TaskTracker,
@@ -37,7 +37,7 @@ pub(super) struct Listener {
 impl Listener {
     /// Accepts connections until `token` is cancelled.
     pub(super) async fn run(self, token: CancellationToken) {
-        while let Some(accepted) = token.run_until_cancelled(self.listener.accept()).await {
+        while let Some(accepted) = token.run_until_cancelled(self.tcp.accept()).await {
             match accepted {
                 Ok((stream, _)) => {
                     let control = Control::new(Arc::clone(&self.network), self.local_addr);

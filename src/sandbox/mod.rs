@@ -14,13 +14,15 @@ use std::sync::Arc;
 
 use rand::rngs::StdRng;
 use tokio::net::TcpListener;
-use tokio_util::sync::CancellationToken;
+use tokio::task::JoinHandle;
+use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 use tracing::info;
 
 use crate::domain::clock::Clock;
 
 mod answers;
+mod archive;
 mod bootstrap;
 mod connection;
 mod control;
@@ -35,10 +37,12 @@ mod round;
 mod stanza;
 mod wire;
 
+pub use archive::ArchiveError;
 pub use device::DeviceId;
 pub use fault::{FaultId, FaultKind, FaultSpec};
 pub use network::{DeviceView, PhoneError, PhoneView, ScanError};
 
+use archive::{Archive, Archivist};
 use listener::Listener;
 use network::Network;
 use noise::ServerIdentity;
@@ -70,6 +74,9 @@ pub enum SandboxError {
         #[source]
         source: std::io::Error,
     },
+    /// What an earlier sandbox left could not be read.
+    #[error("the sandbox could not use its data folder")]
+    Archive(#[from] ArchiveError),
 }
 
 /// Starts sandboxes.
@@ -79,30 +86,57 @@ pub struct Sandbox;
 impl Sandbox {
     /// Starts a sandbox on the ambient multi-thread runtime. It listens when this returns.
     pub async fn start(config: SandboxConfig) -> Result<SandboxHandle, SandboxError> {
-        let SandboxConfig { listen, data_dir: _, clock, mut rng } = config;
+        let SandboxConfig { listen, data_dir, clock, mut rng } = config;
         if !listen.ip().is_loopback() {
             return Err(SandboxError::NotLoopback(listen));
         }
         let failed = |source| SandboxError::Listen { address: listen, source };
         let listener = TcpListener::bind(listen).await.map_err(failed)?;
         let local_addr = listener.local_addr().map_err(failed)?;
-        let server = ServerIdentity::generate(&mut rng);
-        let network = Arc::new(Network::new(clock, rng, server, []));
+        let archive = data_dir.map(Archive::open).transpose()?;
+        let (server, accounts) = match &archive {
+            Some(archive) => (recall_server(archive, &mut rng)?, archive.accounts()?),
+            None => (ServerIdentity::generate(&mut rng), Vec::new()),
+        };
+        let network = Arc::new(Network::new(clock, rng, server, accounts));
         let token = CancellationToken::new();
         let tracker = TaskTracker::new();
-        let task = Listener { listener, local_addr, network: Arc::clone(&network), tracker: tracker.clone() };
+        let task = Listener { tcp: listener, local_addr, network: Arc::clone(&network), tracker: tracker.clone() };
         tracker.spawn(task.run(token.clone()));
+        let keeping = CancellationToken::new();
+        let archivist = archive.map(|archive| {
+            let task = Archivist { network: Arc::clone(&network), archive };
+            tokio::spawn(task.run(keeping.clone()))
+        });
         info!(sandbox.address = %local_addr, "sandbox network listening");
-        Ok(SandboxHandle { network, local_addr, token, tracker })
+        Ok(SandboxHandle {
+            network,
+            local_addr,
+            token: token.drop_guard(),
+            tracker,
+            keeping: keeping.drop_guard(),
+            archivist,
+        })
     }
 }
 
-/// A running sandbox. Its methods do what the control API does, in process.
+fn recall_server(archive: &Archive, rng: &mut StdRng) -> Result<ServerIdentity, ArchiveError> {
+    if let Some(server) = archive.server()? {
+        return Ok(server);
+    }
+    let server = ServerIdentity::generate(rng);
+    archive.keep_server(&server)?;
+    Ok(server)
+}
+
+/// A running sandbox. Its methods do what the control API does, in process. Dropping it ends it too, in its own time.
 pub struct SandboxHandle {
     network: Arc<Network>,
     local_addr: SocketAddr,
-    token: CancellationToken,
+    token: DropGuard,
     tracker: TaskTracker,
+    keeping: DropGuard,
+    archivist: Option<JoinHandle<()>>,
 }
 
 impl SandboxHandle {
@@ -142,7 +176,7 @@ impl SandboxHandle {
     }
 
     /// Adds a fault; it begins at once.
-    pub fn add_fault(&self, spec: FaultSpec) -> FaultId {
+    pub fn add_fault(&self, spec: &FaultSpec) -> FaultId {
         self.network.add_fault(spec)
     }
 
@@ -156,10 +190,15 @@ impl SandboxHandle {
         self.network.set_factor(factor.clamp(1.0, 10_000.0));
     }
 
-    /// Closes every connection and ends every task.
+    /// Closes every connection, keeps what has changed and ends every task.
     pub async fn shutdown(self) {
-        self.token.cancel();
+        drop(self.token);
         self.tracker.close();
         self.tracker.wait().await;
+        drop(self.keeping);
+        if let Some(archivist) = self.archivist {
+            // It can only fail by a panic, which the runtime has reported.
+            let _ = archivist.await;
+        }
     }
 }

@@ -107,12 +107,11 @@ pub(super) struct Pending {
     ephemeral: KeyPair,
 }
 
-/// Answers a client's hello.
-pub(super) fn answer_hello(server: &ServerIdentity, frame: &[u8], rng: &mut StdRng) -> Result<Hello, NoiseError> {
+/// Answers a client's hello with a key pair made for this connection.
+pub(super) fn answer_hello(server: &ServerIdentity, frame: &[u8], ephemeral: KeyPair) -> Result<Hello, NoiseError> {
     let hello =
         HandshakeMessage::decode_from_slice(frame)?.client_hello.into_option().ok_or(NoiseError::Missing("hello"))?;
     let client_ephemeral = key_of(hello.ephemeral.as_deref().ok_or(NoiseError::Missing("ephemeral key"))?)?;
-    let ephemeral = KeyPair::generate(rng);
     let ClientHello { r#static: Some(sealed_key), payload: Some(sealed_payload), .. } = &hello else {
         return answer_xx(NOISE_PATTERN_XX, server, ephemeral, client_ephemeral);
     };
@@ -209,4 +208,121 @@ fn server_hello(ephemeral: &KeyPair, sealed_key: Option<Vec<u8>>, sealed_chain: 
 
 fn key_of(bytes: &[u8]) -> Result<[u8; 32], NoiseError> {
     bytes.try_into().map_err(|_| NoiseError::KeyLength)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+    use wacore::handshake::{IkHandshakeState, IkServerHelloOutcome, XxFallbackHandshakeState, XxHandshakeState};
+
+    use super::*;
+
+    /// Frames of one XX and one IK handshake with the client of whatsapp-rust 0.7.0, and the first encrypted frame each
+    /// way. They do not change when both sides change in the same wrong way, and a second implementation of the patterns
+    /// (independent of both) was seen to agree with them.
+    struct Captured(Value);
+
+    impl Captured {
+        fn load() -> Self {
+            let text = include_str!("../../tests/fixtures/sandbox/handshake.json");
+            Self(serde_json::from_str(text).unwrap())
+        }
+
+        fn bytes(&self, path: &str) -> Vec<u8> {
+            let text = self.0.pointer(path).and_then(Value::as_str).unwrap();
+            let pairs = text.as_bytes().chunks_exact(2).map(|pair| std::str::from_utf8(pair).unwrap());
+            pairs.map(|pair| u8::from_str_radix(pair, 16).unwrap()).collect()
+        }
+
+        fn server(&self) -> ServerIdentity {
+            ServerIdentity::from_private(&self.bytes("/server_key")).unwrap()
+        }
+
+        fn ephemeral(&self) -> KeyPair {
+            let private = PrivateKey::deserialize(&self.bytes("/server_ephemeral")).unwrap();
+            KeyPair::new(private.public_key().unwrap(), private)
+        }
+
+        fn assert_established(&self, pattern: &str, established: &Established) {
+            assert_eq!(established.client_key.as_slice(), self.bytes("/client_key"));
+            assert_eq!(established.payload.username, Some(15_550_100_000));
+            assert_eq!(established.payload.device, Some(3));
+            let mut from_client = self.bytes(&format!("/{pattern}/from_client"));
+            established.read.decrypt_in_place_with_counter(0, &mut from_client).unwrap();
+            assert_eq!(from_client, b"ping");
+            let to_client = established.write.encrypt_with_counter(0, b"pong").unwrap();
+            assert_eq!(to_client, self.bytes(&format!("/{pattern}/to_client")));
+        }
+    }
+
+    #[test]
+    fn a_captured_xx_handshake_is_answered_byte_for_byte() {
+        let captured = Captured::load();
+        let hello = captured.bytes("/xx/client_hello");
+        let answer = answer_hello(&captured.server(), &hello, captured.ephemeral()).unwrap();
+        let Hello::AwaitFinish(reply, pending) = answer else { panic!("XX has a finish") };
+        assert_eq!(reply, captured.bytes("/xx/server_hello"));
+        captured.assert_established("xx", &pending.finish(&captured.bytes("/xx/client_finish")).unwrap());
+    }
+
+    #[test]
+    fn a_captured_ik_handshake_is_answered_byte_for_byte() {
+        let captured = Captured::load();
+        let hello = captured.bytes("/ik/client_hello");
+        let answer = answer_hello(&captured.server(), &hello, captured.ephemeral()).unwrap();
+        let Hello::Established(reply, established) = answer else { panic!("IK has no finish") };
+        assert_eq!(reply, captured.bytes("/ik/server_hello"));
+        captured.assert_established("ik", &established);
+    }
+
+    #[test]
+    fn a_client_that_remembers_a_lost_key_falls_back_and_gets_in() {
+        let captured = Captured::load();
+        let client = captured.ephemeral();
+        let lost_key = [9; 32];
+        let mut ik = IkHandshakeState::new(client, lost_key, Vec::new(), &WA_CONN_HEADER).unwrap();
+        let hello = ik.build_client_hello().unwrap();
+        let server = captured.server();
+        let answer = answer_hello(&server, &hello, captured.ephemeral()).unwrap();
+        let Hello::AwaitFinish(reply, pending) = answer else { panic!("the fallback has a finish") };
+        let IkServerHelloOutcome::Fallback(inputs) = ik.read_server_hello(&reply).unwrap() else {
+            panic!("the client must see that its key is no longer the server's")
+        };
+        let mut fallback = XxFallbackHandshakeState::from_ik_failure(*inputs, &WA_CONN_HEADER).unwrap();
+        let finish = fallback.build_client_finish().unwrap();
+        let established = pending.finish(&finish).unwrap();
+        let outcome = fallback.finish().unwrap();
+        assert_eq!(outcome.server_cert_chain.leaf_key.as_slice(), server.key.public_key.public_key_bytes());
+        let mut sealed = outcome.write_cipher.encrypt_with_counter(0, b"ping").unwrap();
+        established.read.decrypt_in_place_with_counter(0, &mut sealed).unwrap();
+        assert_eq!(sealed, b"ping");
+    }
+
+    #[test]
+    fn a_finish_that_was_tampered_with_is_refused() {
+        let captured = Captured::load();
+        let hello = captured.bytes("/xx/client_hello");
+        let finish = captured.bytes("/xx/client_finish");
+        // The last byte belongs to the tag of the sealed payload.
+        let mut tampered = finish.clone();
+        *tampered.last_mut().unwrap() ^= 1;
+        for wrong in [tampered, hello.clone(), Vec::new()] {
+            let answer = answer_hello(&captured.server(), &hello, captured.ephemeral()).unwrap();
+            let Hello::AwaitFinish(_, pending) = answer else { panic!("XX has a finish") };
+            assert!(pending.finish(&wrong).is_err());
+        }
+        assert!(answer_hello(&captured.server(), &finish, captured.ephemeral()).is_err());
+    }
+
+    #[test]
+    fn the_client_takes_the_certificate_chain_for_well_formed() {
+        let captured = Captured::load();
+        let mut client = XxHandshakeState::new(captured.ephemeral(), Vec::new(), &WA_CONN_HEADER).unwrap();
+        let hello = client.build_client_hello().unwrap();
+        let answer = answer_hello(&captured.server(), &hello, captured.ephemeral()).unwrap();
+        let Hello::AwaitFinish(reply, _) = answer else { panic!("XX has a finish") };
+        client.read_server_hello_and_build_client_finish(&reply).unwrap();
+        let chain = client.finish().unwrap().server_cert_chain;
+        assert_eq!((chain.leaf_not_before, chain.leaf_not_after), (1_577_836_800, 4_102_444_800));
+    }
 }

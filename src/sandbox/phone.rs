@@ -129,8 +129,99 @@ impl DeviceDetails {
             key_index: Some(self.key_index),
             account_type: Some(ADVEncryptionType::E2EE),
             device_type: Some(ADVEncryptionType::E2EE),
-            ..Default::default()
         }
         .encode_to_vec()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rand::SeedableRng as _;
+    use serde::Deserialize;
+    use wacore::libsignal::protocol::PrivateKey;
+    use wacore::pair::{DeviceState, PairUtils};
+
+    use super::*;
+
+    /// What a phone once signed and what the client of whatsapp-rust 0.7.0 answered.
+    #[derive(Deserialize)]
+    struct Captured {
+        phone_key: String,
+        device_key: String,
+        adv_secret: String,
+        raw_id: u32,
+        timestamp: u64,
+        key_index: u32,
+        envelope: String,
+        answer: String,
+    }
+
+    fn bytes(text: &str) -> Vec<u8> {
+        let pairs = text.as_bytes().chunks_exact(2).map(|pair| std::str::from_utf8(pair).unwrap());
+        pairs.map(|pair| u8::from_str_radix(pair, 16).unwrap()).collect()
+    }
+
+    fn key_pair(text: &str) -> KeyPair {
+        let private = PrivateKey::deserialize(&bytes(text)).unwrap();
+        KeyPair::new(private.public_key().unwrap(), private)
+    }
+
+    fn load() -> (Captured, Phone, DeviceState, DeviceDetails) {
+        let text = include_str!("../../tests/fixtures/sandbox/device_identity.json");
+        let captured: Captured = serde_json::from_str(text).unwrap();
+        let mut rng = StdRng::seed_from_u64(1);
+        let mut phone = Phone::generate("15550100000".to_owned(), "Nadia".to_owned(), &mut rng);
+        phone.identity = key_pair(&captured.phone_key);
+        let device = DeviceState {
+            identity_key: key_pair(&captured.device_key),
+            noise_key: KeyPair::generate(&mut rng),
+            adv_secret_key: bytes(&captured.adv_secret).try_into().unwrap(),
+        };
+        let Captured { raw_id, timestamp, key_index, .. } = captured;
+        (captured, phone, device, DeviceDetails { raw_id, timestamp, key_index })
+    }
+
+    fn identity_key(device: &DeviceState) -> [u8; 32] {
+        device.identity_key.public_key.public_key_bytes().try_into().unwrap()
+    }
+
+    #[test]
+    fn a_captured_envelope_and_its_answer_still_hold() {
+        let (captured, phone, device, details) = load();
+        PairUtils::do_pair_crypto(&device, &bytes(&captured.envelope)).unwrap();
+        assert!(phone.verify_device(&identity_key(&device), &details, &bytes(&captured.answer)));
+    }
+
+    #[test]
+    fn a_device_accepts_what_the_phone_signs_and_the_phone_its_answer() {
+        let (_, phone, device, details) = load();
+        let mut rng = StdRng::seed_from_u64(2);
+        let envelope = phone.sign_device(&identity_key(&device), &device.adv_secret_key, &details, &mut rng).unwrap();
+        let (answer, key_index) = PairUtils::do_pair_crypto(&device, &envelope).unwrap();
+        assert_eq!(key_index, details.key_index);
+        assert!(phone.verify_device(&identity_key(&device), &details, &answer));
+    }
+
+    #[test]
+    fn a_device_refuses_an_envelope_sealed_with_another_secret_or_made_for_another_key() {
+        let (_, phone, device, details) = load();
+        let mut rng = StdRng::seed_from_u64(3);
+        let mine = identity_key(&device);
+        let others = KeyPair::generate(&mut rng).public_key.public_key_bytes().try_into().unwrap();
+        for (key, secret) in [(&mine, [1; 32]), (&others, device.adv_secret_key)] {
+            let envelope = phone.sign_device(key, &secret, &details, &mut rng).unwrap();
+            assert!(PairUtils::do_pair_crypto(&device, &envelope).is_err());
+        }
+    }
+
+    #[test]
+    fn the_phone_refuses_an_answer_about_other_details_or_by_another_key() {
+        let (captured, phone, device, details) = load();
+        let answer = bytes(&captured.answer);
+        let other_details = DeviceDetails { key_index: 2, ..details.clone() };
+        assert!(!phone.verify_device(&identity_key(&device), &other_details, &answer));
+        assert!(!phone.verify_device(&[7; 32], &details, &answer));
+        assert!(!phone.verify_device(&identity_key(&device), &details, &bytes(&captured.envelope)));
+        assert!(!phone.verify_device(&identity_key(&device), &details, b""));
     }
 }

@@ -1,7 +1,9 @@
 //! Frames and nodes on a WebSocket: the length-prefixed frames of the handshake, then the encrypted binary XML nodes.
 
+use std::time::Duration;
+
 use bytes::{Buf as _, Bytes, BytesMut};
-use futures_util::{FutureExt as _, SinkExt as _, StreamExt as _};
+use futures_util::{SinkExt as _, StreamExt as _};
 use tokio::net::TcpStream;
 use tokio_websockets::{CloseCode, Message, WebSocketStream};
 use wacore::framing::{FrameDecoder, encode_frame};
@@ -11,6 +13,9 @@ use wacore_binary::{Node, OwnedNodeRef, marshal};
 
 /// The first bytes of a client that wants to be routed to the data centre it talked to before.
 const EDGE_ROUTING_INTRO: &[u8; 4] = b"ED\0\x01";
+
+/// How long [`NodeStream::is_gone`] looks.
+const PROBE: Duration = Duration::from_millis(5);
 
 /// Why a connection broke.
 #[derive(Debug, thiserror::Error)]
@@ -83,11 +88,6 @@ impl Wire {
             let _ = self.socket.close().await;
         }
     }
-
-    /// The connection beneath.
-    fn tcp(&self) -> &TcpStream {
-        self.socket.get_ref()
-    }
 }
 
 /// Removes what precedes the first frame: an optional edge-routing note, then the protocol's header.
@@ -144,18 +144,12 @@ impl NodeStream {
         self.wire.close().await;
     }
 
-    /// Whether the client has closed or lost the connection, as far as the machine knows at this instant. What it had
-    /// sent before is thrown away, so ask only of a connection that is about to be ended.
+    /// Whether the client has closed or lost the connection. What it had sent before is thrown away, so ask only of a
+    /// connection that is about to be ended.
+    ///
+    /// A moment is given, because the end of a connection may be known to the machine and not yet to the runtime.
     pub(super) async fn is_gone(&mut self) -> bool {
-        loop {
-            // The end of a stream that was reported to the machine but not yet to this task is seen only after the
-            // runtime has looked at its sockets once more.
-            tokio::task::yield_now().await;
-            match self.wire.next_frame().now_or_never() {
-                Some(Ok(Some(_))) => {}
-                Some(Ok(None) | Err(_)) => return true,
-                None => return self.wire.tcp().peer_addr().is_err(),
-            }
-        }
+        let drained = async { while let Ok(Some(_)) = self.wire.next_frame().await {} };
+        tokio::time::timeout(PROBE, drained).await.is_ok()
     }
 }

@@ -1,1 +1,48 @@
-//! Placeholder of the skeleton.
+//! The life of sessions: one actor for each instance this node looks after, the reconciler that gives it instances to
+//! look after, and the gate in front of WhatsApp that all of them share.
+//!
+//! Everything that happens to an instance is decided by its actor, and an actor exists only under the instance's lease:
+//! a request for an instance that rests claims the lease and starts an actor, which leaves again when there is nothing
+//! left to do. So there is one writer, whatever the number of nodes.
+
+mod actor;
+mod breaker;
+mod error;
+mod gate;
+mod handle;
+mod persist;
+mod profile_vault;
+mod qr;
+mod reconcile;
+mod registry;
+mod rules;
+mod translate;
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+
+use tokio::sync::Semaphore;
+
+use crate::domain::clock::Clock;
+use crate::domain::session::Rules;
+use crate::engine::Engine;
+use crate::store::Store;
+
+pub use error::{LogoutOutcome, QrRefusal, QrRefusalKind, SupervisorError};
+pub use handle::{Supervisor, SupervisorDeps};
+pub use profile_vault::{ProfileVault, ProfileVaultError};
+
+/// What every actor needs.
+struct Deps {
+    store: Store,
+    engine: Arc<dyn Engine>,
+    clock: Arc<dyn Clock>,
+    profiles: Arc<dyn ProfileVault>,
+    rules: Rules,
+    gate: gate::Gate,
+    registry: Arc<registry::Registry>,
+    /// Numbers the runs of this process.
+    next_run: AtomicU64,
+    /// Bounds how many clients are ended at one time.
+    leaving: Semaphore,
+}

@@ -9,7 +9,7 @@ use wagate::config::{Config, Database};
 use wagate::store::embedded::{Embedded, EmbeddedConfig, url_of};
 use wagate::store::{ConnectError, MIGRATOR, Store};
 
-use crate::support::database::TestDatabase;
+use crate::support::database::{TestDatabase, scratch};
 
 fn configured(url: &str) -> Database {
     Database { url: url.into(), ..Config::defaults().database }
@@ -21,7 +21,7 @@ async fn applied(store: &Store) -> i64 {
 
 #[tokio::test]
 async fn without_a_url_the_private_server_in_the_data_folder_is_used() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = tempfile::tempdir_in(scratch()).unwrap();
     fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o711)).unwrap();
     let (store, embedded) = Store::open(&configured(""), folder.path()).await.unwrap();
     assert_eq!(applied(&store).await, i64::try_from(MIGRATOR.iter().count()).unwrap());
@@ -81,7 +81,7 @@ async fn what_time_cannot_mend_is_reported_at_once() {
 
 #[tokio::test]
 async fn a_server_that_is_not_there_yet_is_waited_for() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = tempfile::tempdir_in(scratch()).unwrap();
     fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o711)).unwrap();
     let config = EmbeddedConfig { fsync: false, ..EmbeddedConfig::new(folder.path().join("postgres")) };
     let options: PgConnectOptions = url_of(&config.data_dir.join("run"), "postgres").parse().unwrap();

@@ -18,11 +18,13 @@ use wagate::config::Config;
 use wagate::store::Store;
 use wagate::store::embedded::{Embedded, EmbeddedConfig, EmbeddedError};
 
+use crate::support::database::scratch;
+
 const DEADLINE: Duration = Duration::from_secs(30);
 
 /// A folder that the server's user may enter when the tests run as root.
 fn folder() -> TempDir {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = tempfile::tempdir_in(scratch()).unwrap();
     fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o711)).unwrap();
     folder
 }
@@ -314,7 +316,8 @@ async fn a_stale_pid_file_does_not_stop_it() {
     for pid in [ended.id(), stranger.id()] {
         let stale =
             format!("{pid}\n{}\n1700000000\n5432\n/nowhere\n\n  5432001    98304\nready   \n", cluster.display());
-        fs::write(cluster.join("postmaster.pid"), stale).unwrap();
+        fs::write(cluster.join("postmaster.pid"), &stale).unwrap();
+        fs::write(folder.path().join("postgres/run/.s.PGSQL.5432.lock"), &stale).unwrap();
         let embedded = Embedded::start(quick(&folder)).await.unwrap();
         assert_ne!(embedded.pid(), Some(pid));
         connect(&embedded).await.ping().await.unwrap();

@@ -1,10 +1,20 @@
 //! The integration tests: one binary, the real `Application`, a database each, the sandbox as WhatsApp.
-#![allow(missing_docs)]
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod api;
+mod cluster;
 mod connecting;
+#[cfg(feature = "sandbox")]
+mod crash;
 mod embedded;
+#[cfg(feature = "sandbox")]
 mod engine;
+#[cfg(feature = "sandbox")]
+mod fleet;
 mod imports;
 #[cfg(feature = "sandbox")]
+mod onboarding;
+#[cfg(feature = "sandbox")]
 mod sandbox;
+mod supervisor;
 mod support;

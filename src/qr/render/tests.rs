@@ -52,7 +52,7 @@ impl Grey {
         let side = lines[0].len();
         Self::from_modules(side, |x, y| match (lines[y / 2][x], y % 2) {
             ('█', _) | ('▀', 0) | ('▄', 1) => false,
-            (' ', _) | ('▀', _) | ('▄', _) => true,
+            (' ' | '▀' | '▄', _) => true,
             (other, _) => panic!("a foreign character {other:?}"),
         })
     }

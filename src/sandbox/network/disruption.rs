@@ -24,12 +24,12 @@ pub(in crate::sandbox) enum Refusal {
 
 impl Network {
     /// Adds a fault; it begins at once.
-    pub(in crate::sandbox) fn add_fault(&self, spec: FaultSpec) -> FaultId {
+    pub(in crate::sandbox) fn add_fault(&self, spec: &FaultSpec) -> FaultId {
         let now = self.now();
         let strike = {
             let mut state = self.state.lock();
             let strike = state.faults.add(spec.clone(), now);
-            state.disrupt(&spec);
+            state.disrupt(spec);
             strike
         };
         self.faults_changed.send_modify(|epoch| *epoch += 1);

@@ -160,8 +160,8 @@ impl Network {
         let name = name.filter(|name| !name.is_empty()).unwrap_or_else(|| "Sandbox phone".to_owned());
         let phone = Phone::generate(number, name, &mut rng);
         let view = PhoneView::from(&phone);
+        self.keep(&mut state, &phone.number);
         state.phones.insert(phone.number.clone(), phone);
-        self.changed.notify_one();
         Ok(view)
     }
 
@@ -210,7 +210,8 @@ impl Network {
         let (id, linked) = self.request_link(number, value)?;
         match tokio::time::timeout(LINK_TIMEOUT, linked).await {
             Ok(Ok(outcome)) => outcome.map(|()| id),
-            Ok(Err(_)) => Err(ScanError::Refused),
+            // The connection ended before the client answered.
+            Ok(Err(_)) => Err(ScanError::Expired),
             Err(_) => Err(ScanError::Silent),
         }
     }
@@ -243,7 +244,7 @@ impl Network {
             registration: pairing.registration.clone(),
             details,
             has_app_state_key: false,
-            prekeys: Vec::new(),
+            prekeys: Arc::default(),
             logins: 0,
             live_sockets: 0,
             most_live_sockets: 0,
@@ -252,13 +253,15 @@ impl Network {
         let request = LinkRequest { phone: phone.clone(), device, signed_identity, outcome };
         let entry = sockets.get(&socket).ok_or(ScanError::Expired)?;
         entry.tell(Command::Link(Box::new(request)));
+        self.keep(&mut state, number);
         Ok((id, linked))
     }
 
     /// The device has proven its side: from now on it may log in.
     pub(in crate::sandbox) fn link(&self, device: Device) {
-        self.state.lock().devices.insert(device.id.clone(), device);
-        self.changed.notify_one();
+        let mut state = self.state.lock();
+        self.keep(&mut state, &device.id.number);
+        state.devices.insert(device.id.clone(), device);
     }
 
     /// Removes devices from an account, all of them if none is named. Returns how many there were; `None` if there is
@@ -273,15 +276,15 @@ impl Network {
         for id in &doomed {
             state.remove_device(id);
         }
-        self.changed.notify_one();
+        self.keep(&mut state, number);
         Some(doomed.len())
     }
 
     /// A device asks to be removed from its account. Its socket ends after the answer.
     pub(in crate::sandbox) fn forget_device(&self, id: &DeviceId) -> bool {
-        let is_known = self.state.lock().devices.remove(id).is_some();
-        self.changed.notify_one();
-        is_known
+        let mut state = self.state.lock();
+        self.keep(&mut state, &id.number);
+        state.devices.remove(id).is_some()
     }
 }
 
@@ -289,6 +292,7 @@ impl State {
     /// Removes a device and ends its sockets.
     pub(super) fn remove_device(&mut self, id: &DeviceId) {
         self.devices.remove(id);
+        self.changed.insert(id.number.clone());
         for entry in self.sockets.values_mut().filter(|entry| entry.device.as_ref() == Some(id)) {
             entry.is_live = false;
             entry.tell(Command::End(End::Removed));

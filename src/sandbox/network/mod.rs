@@ -1,6 +1,6 @@
 //! What the network knows: phones, linked devices, open sockets, faults. One lock, held for moments, never over an await.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
@@ -10,6 +10,7 @@ use rand::{RngExt as _, SeedableRng as _};
 use serde::Serialize;
 use tokio::sync::{Notify, watch};
 
+use super::archive::AccountRecord;
 use super::device::{Device, DeviceId};
 use super::fault::Faults;
 use super::noise::ServerIdentity;
@@ -38,7 +39,7 @@ pub(super) struct Network {
     pub(super) factor: watch::Sender<f64>,
     /// Bumped whenever a fault is added or removed.
     pub(super) faults_changed: watch::Sender<u64>,
-    /// Told whenever something changed that outlives this process.
+    /// Told whenever an account changed.
     pub(super) changed: Notify,
     rng: Mutex<StdRng>,
     state: Mutex<State>,
@@ -52,6 +53,7 @@ struct State {
     sockets: HashMap<SocketId, SocketEntry>,
     last_socket: u64,
     faults: Faults,
+    changed: BTreeSet<String>,
 }
 
 /// A phone, as the control API shows it.
@@ -121,13 +123,23 @@ impl Network {
         self.state.lock().devices.values().map(DeviceView::from).collect()
     }
 
-    /// Every account with its devices, to be stored.
-    pub(super) fn accounts(&self) -> Vec<(Phone, Vec<Device>)> {
-        let state = self.state.lock();
-        let devices_of = |number: &str| {
-            state.devices.values().filter(|device| device.id.number == number).cloned().collect::<Vec<_>>()
-        };
-        state.phones.values().map(|phone| (phone.clone(), devices_of(&phone.number))).collect()
+    /// The accounts that have changed since this was last asked.
+    pub(super) fn take_changed(&self) -> Vec<AccountRecord> {
+        let mut state = self.state.lock();
+        let changed = std::mem::take(&mut state.changed);
+        let phones = changed.iter().filter_map(|number| state.phones.get(number));
+        phones
+            .map(|phone| {
+                let devices = state.devices.values().filter(|device| device.id.number == phone.number);
+                AccountRecord::new(phone, devices)
+            })
+            .collect()
+    }
+
+    /// Has an account kept.
+    fn keep(&self, state: &mut State, number: &str) {
+        state.changed.insert(number.to_owned());
+        self.changed.notify_one();
     }
 }
 

@@ -5,6 +5,7 @@
 //! sockets are therefore asked to look whether their client is still there.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
@@ -16,6 +17,9 @@ use crate::sandbox::phone::Phone;
 
 /// Commands that wait for a socket's task. A task that lets this many pile up is stuck, and its socket is cut.
 const COMMANDS: usize = 8;
+
+/// How long a log-in waits for what an older socket of its device has to say.
+const PROBE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Numbers the sockets of a sandbox.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -129,7 +133,8 @@ impl Network {
                 entry.tell(Command::End(End::Replaced));
             }
         }
-        self.changed.notify_one();
+        let number = device.id.number.clone();
+        self.keep(&mut state, &number);
         true
     }
 
@@ -150,8 +155,10 @@ impl Network {
                 .collect::<Vec<_>>()
         };
         for (id, answered) in answers {
-            // A task that ended instead of answering has taken its socket off the books itself.
-            if !answered.await.unwrap_or(false) {
+            // A task that ended instead of answering has taken its socket off the books itself. One that is stuck
+            // writes to a client that reads nothing: such a client is there.
+            let is_there = tokio::time::timeout(PROBE_TIMEOUT, answered).await.unwrap_or(Ok(true)).unwrap_or(false);
+            if !is_there {
                 self.end_life(id);
             }
         }
@@ -176,10 +183,11 @@ impl Network {
 
     /// Changes what is known of a device.
     pub(in crate::sandbox) fn update_device(&self, id: &DeviceId, change: impl FnOnce(&mut Device)) {
-        if let Some(device) = self.state.lock().devices.get_mut(id) {
+        let mut state = self.state.lock();
+        if let Some(device) = state.devices.get_mut(id) {
             change(device);
+            self.keep(&mut state, &id.number);
         }
-        self.changed.notify_one();
     }
 }
 

@@ -293,7 +293,8 @@ impl Keeper {
                 Holder::Stranger => {
                     tracing::info!("removing a stale postmaster.pid: its process id now belongs to another program");
                     let path = cluster.join("postmaster.pid");
-                    return std::fs::remove_file(&path).map_err(EmbeddedError::io("remove", &path));
+                    std::fs::remove_file(&path).map_err(EmbeddedError::io("remove", &path))?;
+                    break;
                 }
                 // Its owner has just died, and it is on its way out.
                 Holder::Server if started.elapsed() < patience => {}
@@ -310,7 +311,7 @@ impl Keeper {
                 return Ok(());
             }
         }
-        Ok(())
+        socket::clear(&self.socket_dir)
     }
 
     fn spawn_server(&self, binaries: &Binaries) -> Result<Child, EmbeddedError> {

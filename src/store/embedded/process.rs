@@ -42,7 +42,7 @@ fn die_with_us(command: &mut Command, signal: Signal) {
     }
 }
 
-/// Other systems have no such signal: an orphan is found and ended at the next start.
+/// Other systems have no such signal: an orphan must be stopped by hand there, as the server's log then says.
 #[cfg(not(target_os = "linux"))]
 fn die_with_us(_: &mut Command, _: Signal) {}
 

@@ -25,6 +25,20 @@ pub(super) fn folder(data_dir: &Path, user: &OsUser) -> Result<PathBuf, Embedded
     Ok(folder)
 }
 
+/// Removes what a server that was killed left in such a folder. Its lock file names a process id as `postmaster.pid` does, with
+/// the same trouble once another program has it. Only for the holder of the lock, when no server runs.
+pub(super) fn clear(folder: &Path) -> Result<(), EmbeddedError> {
+    for name in [format!(".s.PGSQL.{PORT}.lock"), format!(".s.PGSQL.{PORT}")] {
+        let path = folder.join(name);
+        match std::fs::remove_file(&path) {
+            Ok(()) => {}
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            Err(error) => return Err(EmbeddedError::io("remove", &path)(error)),
+        }
+    }
+    Ok(())
+}
+
 fn fits(folder: &Path) -> bool {
     path_in(folder).as_os_str().len() <= LONGEST_PATH
 }

@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio::sync::mpsc;
+use wacore::iq::keepalive::KeepaliveSpec;
 use wacore::net::{HttpClient, HttpRequest, HttpResponse};
 use wacore::store::in_memory::InMemoryBackend;
-use wacore::types::events::{Event, EventKind};
+use wacore::types::events::{ConnectFailureReason, Event, EventKind};
 use whatsapp_rust::TokioRuntime;
 use whatsapp_rust::bot::{Bot, BotHandle};
 use whatsapp_rust::transport::TokioWebSocketTransportFactory;
@@ -25,6 +26,7 @@ pub(crate) enum Told {
     Connected,
     Disconnected,
     LoggedOut { on_connect: bool },
+    Locked,
     Replaced,
     Banned { seconds: i64 },
     Outdated,
@@ -82,6 +84,7 @@ fn told(event: &Event) -> Told {
         Event::PairError(_) => Told::PairError,
         Event::Connected(_) => Told::Connected,
         Event::Disconnected(_) => Told::Disconnected,
+        Event::LoggedOut(logged_out) if logged_out.reason == ConnectFailureReason::AccountLocked => Told::Locked,
         Event::LoggedOut(logged_out) => Told::LoggedOut { on_connect: logged_out.on_connect },
         Event::StreamReplaced(_) => Told::Replaced,
         Event::TemporaryBan(ban) => Told::Banned { seconds: ban.expire.num_seconds() },
@@ -106,7 +109,7 @@ impl Client {
         match tokio::time::timeout(PATIENCE, waiting).await {
             Ok(Some(picked)) => picked,
             Ok(None) => panic!("the client ended before {what}; it told {passed:?}"),
-            Err(_) => panic!("no {what} within {PATIENCE:?}; the client told {passed:?}"),
+            Err(elapsed) => panic!("no {what}: {elapsed} ({PATIENCE:?}); the client told {passed:?}"),
         }
     }
 
@@ -124,9 +127,16 @@ impl Client {
         .await
     }
 
-    /// Whether the client has told nothing since it was last asked.
-    pub(crate) fn is_quiet(&mut self) -> bool {
-        self.events.try_recv().is_err()
+    /// Every event told and not yet waited for.
+    pub(crate) fn told_so_far(&mut self) -> Vec<Told> {
+        std::iter::from_fn(|| self.events.try_recv().ok()).collect()
+    }
+
+    /// Whether the server answers a sign of life within a moment.
+    pub(crate) async fn is_answered(&self) -> bool {
+        let client = self.inner();
+        let probe = client.execute(KeepaliveSpec::with_timeout(PATIENCE));
+        matches!(tokio::time::timeout(Duration::from_millis(300), probe).await, Ok(Ok(())))
     }
 
     /// The client itself.

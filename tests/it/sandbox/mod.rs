@@ -1,16 +1,21 @@
 //! The stand-in network, driven by the real client library.
+#![expect(clippy::unwrap_used, reason = "in a test, a panic is the report")]
 
 mod client;
+mod control;
+mod crowd;
+mod faults;
 mod linking;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use rand::SeedableRng as _;
 use rand::rngs::StdRng;
 use wagate::domain::clock::SystemClock;
 use wagate::sandbox::{DeviceId, DeviceView, Sandbox, SandboxConfig, SandboxHandle};
 
-use client::{Client, Store, Told};
+use client::{Client, PATIENCE, Store, Told};
 
 pub(crate) fn config() -> SandboxConfig {
     SandboxConfig {
@@ -38,4 +43,14 @@ pub(crate) async fn linked(sandbox: &SandboxHandle) -> (Store, Client, DeviceId)
 
 pub(crate) fn view(sandbox: &SandboxHandle, device: &DeviceId) -> DeviceView {
     sandbox.devices().into_iter().find(|view| view.device == device.to_string()).expect("the device is linked")
+}
+
+/// Waits until `condition` holds.
+pub(crate) async fn until(what: &str, mut condition: impl AsyncFnMut() -> bool) {
+    let waiting = async {
+        while !condition().await {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    assert!(tokio::time::timeout(PATIENCE, waiting).await.is_ok(), "it never came to pass that {what}");
 }

@@ -13,13 +13,13 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use nix::unistd::Pid;
 use sha2::{Digest, Sha256};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{AssertSqlSafe, Connection, PgConnection, PgPool};
+use uuid::Uuid;
 use wagate::store::embedded::{Embedded, EmbeddedConfig};
 use wagate::store::{MIGRATOR, Store};
 
@@ -45,7 +45,10 @@ impl TestDatabase {
         let name = database_name();
         let mut connection = server.connect("postgres").await;
         let template = ensure_template(server, &mut connection).await;
-        execute(&mut connection, format!("CREATE DATABASE {name} TEMPLATE {template}")).await;
+        // Copying files takes a third of what writing them through the log does (10 ms against 30 ms, in memory).
+        // Before 15 there was nothing else, and no word for it.
+        let strategy = if connection.server_version_num() >= Some(150_000) { "STRATEGY file_copy" } else { "" };
+        execute(&mut connection, format!("CREATE DATABASE {name} TEMPLATE {template} {strategy}")).await;
         let options = server.options(&name);
         let pool = PgPoolOptions::new().max_connections(8).test_before_acquire(false).connect_lazy_with(options);
         Self { store: Store::new(pool), url: server.url(&name) }
@@ -72,10 +75,9 @@ impl TestDatabase {
     }
 }
 
-/// `test_<process>_<number>`: the keeper drops it when that process has ended.
+/// `test_<process>_<random>`: the keeper drops it when that process has ended.
 fn database_name() -> String {
-    static NUMBER: AtomicU32 = AtomicU32::new(0);
-    format!("test_{}_{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed))
+    format!("test_{}_{}", std::process::id(), Uuid::new_v4().simple())
 }
 
 /// The template with today's migrations, made by whichever test comes first.
@@ -164,13 +166,13 @@ impl Server {
     }
 }
 
-/// In the machine's temporary folder: as root the server runs as another user, who may not enter `/root`. One for each
-/// user and checkout.
+/// Not in the target folder: as root the server runs as another user, who may not enter `/root`. One for each user and
+/// checkout.
 fn make_folder() -> PathBuf {
     let checkout: String =
         Sha256::digest(env!("CARGO_MANIFEST_DIR")).iter().take(6).flat_map(|byte| hex(*byte)).collect();
     let uid = nix::unistd::geteuid();
-    let folder = std::env::temp_dir().join(format!("wagate-tests-{uid}-{checkout}"));
+    let folder = scratch().join(format!("wagate-tests-{uid}-{checkout}"));
     match DirBuilder::new().mode(0o711).create(&folder) {
         Ok(()) => {}
         Err(error) => assert_eq!(error.kind(), std::io::ErrorKind::AlreadyExists, "{}: {error}", folder.display()),
@@ -178,6 +180,18 @@ fn make_folder() -> PathBuf {
     let metadata = fs::symlink_metadata(&folder).expect("it is there");
     assert!(metadata.is_dir() && metadata.uid() == uid.as_raw(), "{} is not ours: remove it", folder.display());
     folder
+}
+
+/// Where tests keep clusters. A database is 8 MB in 300 files: copying them takes 10 ms in memory and 50 to 200 ms on a
+/// disk, even without fsync. Containers tend to have 64 MB of such memory, which is too little.
+pub(crate) fn scratch() -> PathBuf {
+    const ROOMY: u64 = 2 << 30;
+    let memory = Path::new("/dev/shm");
+    // By the whole and not by what is free, so that every test of a run comes to the same answer.
+    match nix::sys::statvfs::statvfs(memory) {
+        Ok(there) if there.blocks() * there.fragment_size() > ROOMY => memory.to_owned(),
+        Ok(_) | Err(_) => std::env::temp_dir(),
+    }
 }
 
 fn open(path: &Path) -> File {

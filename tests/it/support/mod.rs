@@ -1,3 +1,17 @@
 //! What tests share.
 
+#[cfg(feature = "sandbox")]
+pub(crate) mod client;
 pub(crate) mod database;
+#[cfg(feature = "sandbox")]
+pub(crate) mod decode;
+#[cfg(feature = "sandbox")]
+pub(crate) mod gateway;
+#[cfg(feature = "sandbox")]
+pub(crate) mod network;
+pub(crate) mod node;
+#[cfg(feature = "sandbox")]
+pub(crate) mod process;
+pub(crate) mod scripted_engine;
+#[cfg(feature = "sandbox")]
+pub(crate) mod wait;

@@ -1,0 +1,115 @@
+//! A small client of our own REST API, for the commands that talk to a running gateway.
+
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use reqwest::{RequestBuilder, StatusCode};
+use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+/// How long the gateway may take, the longest `wait` included.
+const TIMEOUT: Duration = Duration::from_secs(40);
+
+/// A gateway and the credential to use there.
+#[derive(Debug)]
+pub(super) struct Client {
+    http: reqwest::Client,
+    base: String,
+    key: SecretString,
+}
+
+/// A code as the envelope of `/v2/auth/qr` gives it.
+#[derive(Deserialize)]
+pub(super) struct Code {
+    /// What the phone must scan.
+    pub(super) value: String,
+    /// When it rotates out, in Unix milliseconds.
+    pub(super) expiry: i64,
+}
+
+/// What a request for a code came to.
+pub(super) enum CodeAnswer {
+    /// A live code.
+    Live(Code),
+    /// Not now; the message says why, and time mends it.
+    Later {
+        /// The gateway's message.
+        message: String,
+        /// When to ask again.
+        after: Duration,
+    },
+    /// There is nothing to scan: the instance is linked.
+    AlreadyLinked,
+}
+
+impl Client {
+    /// A client of the gateway at `base`.
+    pub(super) fn new(base: &str, key: SecretString) -> anyhow::Result<Self> {
+        let http = reqwest::Client::builder().timeout(TIMEOUT).build().context("the HTTP client could not be made")?;
+        Ok(Self { http, base: base.trim_end_matches('/').to_owned(), key })
+    }
+
+    fn post(&self, path: &str) -> RequestBuilder {
+        self.http.post(format!("{}{path}", self.base)).bearer_auth(self.key.expose_secret())
+    }
+
+    async fn answer(&self, request: RequestBuilder) -> anyhow::Result<(StatusCode, Value)> {
+        let response = request.send().await.with_context(|| format!("no gateway answers at {}", self.base))?;
+        let status = response.status();
+        let body = response.json().await.context("the gateway's answer is not JSON")?;
+        Ok((status, body))
+    }
+
+    /// Sends a request that must succeed.
+    async fn expect(&self, request: RequestBuilder) -> anyhow::Result<Value> {
+        match self.answer(request).await? {
+            (status, body) if status.is_success() => Ok(body),
+            (status, body) => bail!("the gateway answered {status}: {}", message_of(&body)),
+        }
+    }
+
+    /// Creates an instance that starts at once.
+    #[cfg(feature = "sandbox")]
+    pub(super) async fn create(&self, name: &str) -> anyhow::Result<Value> {
+        self.expect(self.post("/v2/session/create").json(&json!({ "name": name }))).await
+    }
+
+    /// The instance's session.
+    pub(super) async fn info(&self, instance: &str) -> anyhow::Result<Value> {
+        self.expect(self.post("/v2/session/info").json(&json!({ "instance_id": instance }))).await
+    }
+
+    /// The instance's live code, waited for up to 25 s.
+    pub(super) async fn code(&self, instance: &str) -> anyhow::Result<CodeAnswer> {
+        let request = self.post("/v2/auth/qr").json(&json!({ "instance_id": instance, "wait": 25 }));
+        let (status, body) = self.answer(request).await?;
+        if status.is_success() {
+            let data = body["data"].as_str().context("the envelope has no data")?;
+            let inner = STANDARD.decode(data).context("the envelope's data is not base64")?;
+            return Ok(CodeAnswer::Live(serde_json::from_slice(&inner).context("the envelope's data is not a code")?));
+        }
+        if body["code"] == "already_linked" {
+            return Ok(CodeAnswer::AlreadyLinked);
+        }
+        let message = message_of(&body);
+        match body["retry_after"].as_u64() {
+            Some(seconds) if status != StatusCode::UNAUTHORIZED && status != StatusCode::NOT_FOUND => {
+                Ok(CodeAnswer::Later { message, after: Duration::from_secs(seconds.clamp(1, 20)) })
+            }
+            _ => bail!("the gateway answered {status}: {message}"),
+        }
+    }
+}
+
+fn message_of(body: &Value) -> String {
+    body["message"].as_str().unwrap_or("no message").to_owned()
+}
+
+/// The linked number out of a session's info, as a person writes it.
+pub(super) fn number_of(info: &Value) -> Option<String> {
+    let id = info["me"]["id"].as_str()?;
+    Some(format!("+{}", id.split_once('@').map_or(id, |(number, _)| number)))
+}

@@ -1,0 +1,113 @@
+//! The writes of an actor. Each proves the lease in its first statement.
+
+use crate::domain::instance::InstanceId;
+use crate::domain::lease::{Fence, NodeId};
+use crate::domain::session::{Saved, SessionView, State};
+use crate::store::session::{SessionRow, SessionWrite};
+use crate::store::{StoreError, lease, session};
+
+use super::Deps;
+use super::profile_vault::ProfileVaultError;
+
+/// Whether a write was allowed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stored {
+    /// The lease is ours and the write holds.
+    Held,
+    /// The lease is another's and nothing was written.
+    LeaseLost,
+}
+
+/// A write failed for a reason that passes.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum PersistError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Profile(#[from] ProfileVaultError),
+}
+
+pub(super) async fn store(deps: &Deps, id: InstanceId, fence: Fence, saved: &Saved) -> Result<Stored, PersistError> {
+    let mut tx = deps.store.begin().await?;
+    if !lease::hold(&mut tx, id, fence).await? {
+        return Ok(Stored::LeaseLost);
+    }
+    let profile = match &saved.me {
+        Some(me) => Some(deps.profiles.seal(&mut tx, id, me).await?),
+        None => None,
+    };
+    let write = SessionWrite {
+        desired: saved.desired,
+        status: saved.status,
+        reason: saved.reason,
+        since: saved.since,
+        linked: saved.linked,
+        profile: profile.as_deref(),
+        retry_at: saved.retry_at,
+    };
+    session::save(&mut tx, id, &write).await?;
+    tx.commit().await.map_err(StoreError::while_("commit the session"))?;
+    Ok(Stored::Held)
+}
+
+pub(super) async fn erase(deps: &Deps, id: InstanceId, fence: Fence) -> Result<Stored, StoreError> {
+    let mut tx = deps.store.begin().await?;
+    // Not `hold`: the row goes, and a shared lock that becomes an exclusive one invites a deadlock.
+    if lease::advance(&mut tx, id, fence, 0).await?.is_none() {
+        return Ok(Stored::LeaseLost);
+    }
+    session::erase(&mut tx, id, deps.clock.now()).await?;
+    tx.commit().await.map_err(StoreError::while_("commit the erasure"))?;
+    Ok(Stored::Held)
+}
+
+pub(super) async fn release(deps: &Deps, id: InstanceId, fence: Fence) -> Result<(), StoreError> {
+    let mut conn = deps.store.pool().acquire().await.map_err(StoreError::while_("reach the database"))?;
+    lease::release(&mut conn, id, fence).await
+}
+
+/// A stored session in the words of the domain. A profile that does not open is left out and told to the log: the next
+/// log-in brings it again.
+pub(super) async fn saved(deps: &Deps, conn: &mut sqlx::PgConnection, row: &SessionRow) -> Saved {
+    let me = match &row.profile {
+        None => None,
+        Some(sealed) => match deps.profiles.open(conn, row.instance_id, sealed).await {
+            Ok(profile) => Some(profile),
+            Err(error) => {
+                tracing::warn!(
+                    instance.id = %row.instance_id,
+                    error = &error as &dyn std::error::Error,
+                    "a stored profile does not open"
+                );
+                None
+            }
+        },
+    };
+    Saved {
+        desired: row.desired,
+        status: row.status,
+        reason: row.reason,
+        since: row.since,
+        linked: row.linked,
+        me,
+        retry_at: row.retry_at,
+    }
+}
+
+/// What is shown of a session that does not run `here`. One that another living node runs stands as that node wrote it;
+/// one that nobody runs is stopped, failed, or about to be started, whatever was written last.
+pub(super) async fn view(
+    deps: &Deps,
+    conn: &mut sqlx::PgConnection,
+    row: &SessionRow,
+    here: Option<NodeId>,
+) -> SessionView {
+    let saved = saved(deps, conn, row).await;
+    let mut view = State::resume(saved, row.since).view(row.instance_id, &deps.rules);
+    if row.owner.as_ref().is_some_and(|(node, _)| Some(*node) != here) {
+        view.status = row.status;
+        view.reason = row.reason;
+        view.since = row.since;
+    }
+    view
+}

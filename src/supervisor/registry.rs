@@ -1,0 +1,126 @@
+//! The actors of this node, by instance.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use chrono::{DateTime, Utc};
+use parking_lot::RwLock;
+use tokio::sync::{Notify, mpsc, oneshot, watch};
+use tokio_util::sync::CancellationToken;
+
+use crate::domain::instance::InstanceId;
+use crate::domain::session::{Event, LogoutEnd, SessionView};
+
+use super::error::SupervisorError;
+
+/// What may be asked of an actor. A reply that is dropped means that the actor left without looking at it.
+pub(super) enum Command {
+    /// An event from outside; answered with the session as it stands after it.
+    Wish { event: Event, reply: oneshot::Sender<Result<SessionView, SupervisorError>> },
+    /// Unlink; answered when that ended.
+    Logout { force: bool, reply: oneshot::Sender<(LogoutEnd, SessionView)> },
+    /// Erase the instance from the database and leave.
+    Erase { reply: oneshot::Sender<Result<(), SupervisorError>> },
+}
+
+/// The door to one actor.
+#[derive(Debug)]
+pub(super) struct Door {
+    /// Bounded; whoever asks more waits.
+    pub(super) commands: mpsc::Sender<Command>,
+    pub(super) view: watch::Receiver<SessionView>,
+    /// Fires when the actor has left and its lease is released.
+    pub(super) gone: CancellationToken,
+    /// When somebody last asked for a code, in Unix milliseconds: written on every poll, without waking the actor.
+    asked_at_ms: AtomicI64,
+}
+
+impl Door {
+    pub(super) fn new(
+        commands: mpsc::Sender<Command>,
+        view: watch::Receiver<SessionView>,
+        gone: CancellationToken,
+    ) -> Self {
+        Self { commands, view, gone, asked_at_ms: AtomicI64::new(0) }
+    }
+
+    pub(super) fn note_demand(&self, now: DateTime<Utc>) {
+        self.asked_at_ms.store(now.timestamp_millis(), Ordering::Relaxed);
+    }
+
+    pub(super) fn asked_at(&self) -> Option<DateTime<Utc>> {
+        match self.asked_at_ms.load(Ordering::Relaxed) {
+            0 => None,
+            at => DateTime::from_timestamp_millis(at),
+        }
+    }
+}
+
+/// All doors.
+#[derive(Debug, Default)]
+pub(super) struct Registry {
+    doors: RwLock<HashMap<InstanceId, Arc<Door>>>,
+    left: Notify,
+}
+
+impl Registry {
+    pub(super) fn get(&self, id: InstanceId) -> Option<Arc<Door>> {
+        self.doors.read().get(&id).map(Arc::clone)
+    }
+
+    pub(super) fn contains(&self, id: InstanceId) -> bool {
+        self.doors.read().contains_key(&id)
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.doors.read().len()
+    }
+
+    /// How many doors satisfy `condition`.
+    pub(super) fn count(&self, condition: impl Fn(&Door) -> bool) -> usize {
+        self.doors.read().values().filter(|door| condition(door)).count()
+    }
+
+    pub(super) fn insert(&self, id: InstanceId, door: Arc<Door>) {
+        self.doors.write().insert(id, door);
+    }
+
+    /// Completes when no actor is left.
+    pub(super) async fn emptied(&self) {
+        loop {
+            let left = self.left.notified();
+            if self.doors.read().is_empty() {
+                return;
+            }
+            left.await;
+        }
+    }
+
+    fn remove(&self, id: InstanceId, door: &Arc<Door>) {
+        let mut doors = self.doors.write();
+        if doors.get(&id).is_some_and(|there| Arc::ptr_eq(there, door)) {
+            doors.remove(&id);
+            // A registry that once held thousands gives the room back, in large steps.
+            if doors.capacity() > 1024 && doors.len() < doors.capacity() / 4 {
+                doors.shrink_to_fit();
+            }
+        }
+        drop(doors);
+        self.left.notify_waiters();
+    }
+}
+
+/// Takes an actor's door out of the registry when the actor ends, however it ends.
+pub(super) struct Departure {
+    pub(super) registry: Arc<Registry>,
+    pub(super) id: InstanceId,
+    pub(super) door: Arc<Door>,
+}
+
+impl Drop for Departure {
+    fn drop(&mut self) {
+        self.registry.remove(self.id, &self.door);
+        self.door.gone.cancel();
+    }
+}

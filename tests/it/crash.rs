@@ -1,0 +1,106 @@
+//! The real binary, killed. What was linked comes back without a scan, and no log ever held a secret.
+
+use std::time::Duration;
+
+use reqwest::StatusCode;
+use serde_json::json;
+
+use crate::support::client::Client;
+use crate::support::database::TestDatabase;
+use crate::support::network::Network;
+use crate::support::process::Process;
+
+struct Pair {
+    folder: tempfile::TempDir,
+    database: TestDatabase,
+    sandbox: Process,
+}
+
+impl Pair {
+    async fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let arguments = ["sandbox", "--listen", "127.0.0.1:0", "--ready-json"];
+        let sandbox = Process::start(folder.path(), &arguments, &[]);
+        Self { database: TestDatabase::fresh().await, sandbox, folder }
+    }
+
+    fn serve(&self, filter: &str) -> Process {
+        let data = self.folder.path().join("data").display().to_string();
+        let arguments = [
+            "serve",
+            "--ready-json",
+            "--listen",
+            "127.0.0.1:0",
+            "--operator-listen",
+            "127.0.0.1:0",
+            "--data-dir",
+            &data,
+            "--sandbox-at",
+            self.sandbox.told("sandbox_url"),
+        ];
+        let variables = [
+            ("WAGATE_LOG__FILTER", filter),
+            ("DATABASE_URL", self.database.url()),
+            ("WAGATE_ENGINE__PREKEYS", "10"),
+            // A node that was killed is gone for others only when its lease has run out; it is the same machine here.
+            ("WAGATE_NODE__RECONCILE_INTERVAL", "500ms"),
+        ];
+        Process::start(self.folder.path(), &arguments, &variables)
+    }
+
+    fn network(&self) -> Network {
+        Network::at(self.sandbox.told("sandbox_url"))
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn killed_and_started_again_it_works_within_ten_seconds_without_a_scan() {
+    let pair = Pair::new().await;
+    let network = pair.network();
+    let first = pair.serve("info");
+    let key = first.told("account_key").to_owned();
+    let (instance, number) = Client::new(first.told("url"), &key).linked(&network).await;
+    first.kill();
+
+    let second = pair.serve("info");
+    assert!(second.ready["account_key"].is_null(), "keys are made once: {}", second.ready);
+    let client = Client::new(second.told("url"), &key);
+    let working = client.reaches_within(Duration::from_secs(10), &instance, "WORKING").await;
+    assert_eq!(working["me"]["id"], format!("{number}@c.us"));
+    let device = network.device_of(&number).await.unwrap();
+    assert_eq!((&device["most_live_sockets"], &device["connected"]), (&json!(1), &json!(true)));
+    second.terminate();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_log_at_trace_holds_a_token_a_code_or_a_number() {
+    let pair = Pair::new().await;
+    let network = pair.network();
+    let gateway = pair.serve("trace");
+    let key = gateway.told("account_key").to_owned();
+    let client = Client::new(gateway.told("url"), &key);
+
+    let (_, created) = client.post("/v2/session/create", &json!({ "name": "secretive" })).await;
+    let (instance, token) = (created["instance_id"].as_str().unwrap(), created["access_token"].as_str().unwrap());
+    let (value, _) = client.code(instance).await;
+    let number = network.phone().await;
+    let query = format!("{}/v2/session/info?instance_id={instance}&access_token={token}", gateway.told("url"));
+    assert_eq!(reqwest::get(&query).await.unwrap().status(), StatusCode::OK);
+    client.scan(&network, instance, &number).await;
+    let working = client.reaches(instance, "WORKING").await;
+    let lid = working["me"]["lid"].as_str().unwrap_or("no lid at all").split('@').next().unwrap().to_owned();
+    client.post("/v2/session/restart", &json!({ "instance_id": instance })).await;
+    client.reaches(instance, "WORKING").await;
+    client.post("/v2/session/logout", &json!({ "instance_id": instance })).await;
+    let operator_key = gateway.told("operator_key").to_owned();
+
+    let log_file = gateway.log_file().to_owned();
+    gateway.terminate();
+    let log = std::fs::read_to_string(log_file).unwrap();
+    assert!(log.lines().count() > 100 && log.contains("TRACE"), "the log was not at trace");
+    let parts: Vec<&str> = value.split(',').collect();
+    let secrets: [&str; 6] = [&key, token, &operator_key, &number, &lid, &value];
+    for secret in secrets.into_iter().chain(parts.into_iter().filter(|part| part.len() > 20)) {
+        assert!(!log.contains(secret), "the log holds {secret}");
+    }
+}

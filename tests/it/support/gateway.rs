@@ -1,0 +1,99 @@
+//! A gateway in this process, on a database of its own, beside a sandbox network of its own.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use secrecy::ExposeSecret;
+use wagate::app::{Application, Network as Reached};
+use wagate::config::Config;
+use wagate::domain::clock::{Clock, SystemClock};
+use wagate::sandbox::SandboxHandle;
+
+use super::client::Client;
+use super::database::TestDatabase;
+use super::network::Network;
+
+/// A gateway and what belongs to it. Everything ends with it.
+pub(crate) struct Gateway {
+    pub(crate) database: TestDatabase,
+    pub(crate) network: Network,
+    pub(crate) client: Client,
+    pub(crate) url: String,
+    config: Config,
+    clock: Arc<dyn Clock>,
+    application: Option<Application>,
+    sandbox: Option<SandboxHandle>,
+    _data: tempfile::TempDir,
+}
+
+impl Gateway {
+    /// With the defaults.
+    pub(crate) async fn start() -> Self {
+        Self::with(|_| {}).await
+    }
+
+    /// With changes to the defaults.
+    pub(crate) async fn with(change: impl FnOnce(&mut Config)) -> Self {
+        Self::on_clock(Arc::new(SystemClock), change).await
+    }
+
+    /// With a clock that the test moves.
+    pub(crate) async fn on_clock(clock: Arc<dyn Clock>, change: impl FnOnce(&mut Config)) -> Self {
+        let any_port = "127.0.0.1:0".parse().unwrap();
+        let sandbox = wagate::app::start_sandbox(any_port, None).await.expect("the sandbox starts");
+        let database = TestDatabase::fresh().await;
+        let data = tempfile::tempdir().expect("a folder is made");
+        let mut config = Config::defaults();
+        config.server.listen = "127.0.0.1:0".parse().unwrap();
+        config.operator.listen = "127.0.0.1:0".parse().unwrap();
+        config.server.workers = 1;
+        config.data.dir = data.path().display().to_string();
+        config.database.url = database.url().to_owned().into();
+        // Each poll of a test is a request; limits have tests of their own.
+        config.limits.qr_per_second = 1000;
+        config.limits.qr_burst = 1000;
+        config.limits.api_per_second = 10_000;
+        config.limits.api_burst = 10_000;
+        config.node.reconcile_interval = Duration::from_millis(500);
+        // Prekeys are made one curve operation each, which unoptimised test builds feel.
+        config.engine.prekeys = 10;
+        change(&mut config);
+        let application = build(&config, &sandbox.url(), &clock).await;
+        let key = application.first_start().expect("the database is empty").account_key.expose_secret().to_owned();
+        let url = application.url().to_owned();
+        Self {
+            network: Network::at(&sandbox.url()),
+            client: Client::new(&url, &key),
+            url,
+            database,
+            config,
+            clock,
+            application: Some(application),
+            sandbox: Some(sandbox),
+            _data: data,
+        }
+    }
+
+    /// Stops the gateway in order and starts it again on the same database and address.
+    pub(crate) async fn restart(&mut self) {
+        self.application.take().expect("it runs").drain().await;
+        let sandbox = self.sandbox.as_ref().expect("it runs");
+        self.config.server.listen = self.url.trim_start_matches("http://").parse().expect("it is an address");
+        self.application = Some(build(&self.config, &sandbox.url(), &self.clock).await);
+    }
+
+    /// Stops everything in order.
+    pub(crate) async fn stop(mut self) {
+        if let Some(application) = self.application.take() {
+            application.drain().await;
+        }
+        if let Some(sandbox) = self.sandbox.take() {
+            sandbox.shutdown().await;
+        }
+    }
+}
+
+async fn build(config: &Config, sandbox: &str, clock: &Arc<dyn Clock>) -> Application {
+    let reached = Reached::SandboxAt(sandbox.parse().expect("it is an address"));
+    Application::build(config.clone(), reached, Arc::clone(clock)).await.expect("the gateway starts")
+}

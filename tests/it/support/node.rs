@@ -1,0 +1,154 @@
+//! One node of a gateway on a test's database: its cluster lease, its supervisor, no HTTP.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use chrono::{DateTime, TimeDelta, Utc};
+use rand::SeedableRng;
+use rand::rngs::StdRng;
+use sqlx::PgConnection;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use uuid::Uuid;
+use wagate::cluster::{Cluster, NodeSettings};
+use wagate::config::Config;
+use wagate::domain::clock::{Clock, ManualClock, SystemClock};
+use wagate::domain::instance::InstanceId;
+use wagate::domain::profile::Profile;
+use wagate::domain::session::Desired;
+use wagate::engine::Engine;
+use wagate::store::{Store, lease, session};
+use wagate::supervisor::{ProfileVault, ProfileVaultError, Supervisor, SupervisorDeps};
+
+/// How long a test waits for anything in real time.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+
+pub(crate) fn midnight() -> DateTime<Utc> {
+    DateTime::UNIX_EPOCH + TimeDelta::days(20_000)
+}
+
+/// Writes profiles as they are: what these tests look at is not the vault.
+pub(crate) struct PlainProfiles;
+
+#[async_trait]
+impl ProfileVault for PlainProfiles {
+    async fn seal(&self, _: &mut PgConnection, _: InstanceId, profile: &Profile) -> Result<Vec<u8>, ProfileVaultError> {
+        Ok(serde_json::to_vec(profile).expect("a profile serializes"))
+    }
+
+    async fn open(&self, _: &mut PgConnection, _: InstanceId, sealed: &[u8]) -> Result<Profile, ProfileVaultError> {
+        serde_json::from_slice(sealed)
+            .map_err(|source| ProfileVaultError { action: "read back", source: Box::new(source) })
+    }
+}
+
+pub(crate) struct TestNode {
+    pub(crate) supervisor: Supervisor,
+    pub(crate) cluster: Cluster,
+    pub(crate) token: CancellationToken,
+    pub(crate) tracker: TaskTracker,
+}
+
+impl TestNode {
+    /// Starts one. Sessions go by `clock`; the node's own lease goes by `node_clock`.
+    pub(crate) async fn start(
+        store: &Store,
+        engine: Arc<dyn Engine>,
+        clock: &ManualClock,
+        node_clock: Arc<dyn Clock>,
+        seed: u64,
+    ) -> Self {
+        let config = Config::defaults();
+        let settings = NodeSettings::from_config(&config.node, format!("node-{seed}"), format!("127.0.0.1:{seed}"));
+        Self::start_with(store, engine, clock, node_clock, seed, settings, config).await
+    }
+
+    pub(crate) async fn start_with(
+        store: &Store,
+        engine: Arc<dyn Engine>,
+        clock: &ManualClock,
+        node_clock: Arc<dyn Clock>,
+        seed: u64,
+        settings: NodeSettings,
+        config: Config,
+    ) -> Self {
+        let tracker = TaskTracker::new();
+        let token = CancellationToken::new();
+        let (cluster, task) = Cluster::new(store.clone(), node_clock, settings, seed);
+        tracker.spawn(task.run(token.clone()));
+        let mut tenures = cluster.tenures();
+        tokio::time::timeout(PATIENCE, tenures.wait_for(Option::is_some))
+            .await
+            .expect("the node registers in time")
+            .expect("the cluster lives");
+        let deps = SupervisorDeps {
+            store: store.clone(),
+            engine,
+            clock: Arc::new(clock.clone()),
+            config: Arc::new(config),
+            cluster: cluster.clone(),
+            profiles: Arc::new(PlainProfiles),
+            seed,
+        };
+        let supervisor = Supervisor::spawn(deps, &tracker, token.clone());
+        Self { supervisor, cluster, token, tracker }
+    }
+
+    pub(crate) async fn start_simple(store: &Store, engine: Arc<dyn Engine>, clock: &ManualClock, seed: u64) -> Self {
+        Self::start(store, engine, clock, Arc::new(SystemClock), seed).await
+    }
+
+    /// A soft stop, to its end.
+    pub(crate) async fn stop(self) {
+        self.token.cancel();
+        self.tracker.close();
+        tokio::time::timeout(PATIENCE, self.tracker.wait()).await.expect("the node stops in time");
+    }
+}
+
+/// Creates instances of one account, as the API's transaction does.
+pub(crate) async fn create(store: &Store, desired: Desired, count: usize, seed: u64) -> Vec<InstanceId> {
+    let mut rng = StdRng::seed_from_u64(seed);
+    let account = Uuid::from_u128(u128::from(seed) + 1);
+    let mut tx = store.begin().await.expect("a transaction");
+    sqlx::query("INSERT INTO account (id, name, created_at) VALUES ($1, 'shop', now()) ON CONFLICT DO NOTHING")
+        .bind(account)
+        .execute(&mut *tx)
+        .await
+        .expect("the account is inserted");
+    let mut ids = Vec::new();
+    for _ in 0..count {
+        let id = InstanceId::generate(&mut rng);
+        sqlx::query("INSERT INTO instance (id, account_id, name, created_at) VALUES ($1, $2, 'shop', now())")
+            .bind(id.as_str())
+            .bind(account)
+            .execute(&mut *tx)
+            .await
+            .expect("the instance is inserted");
+        session::insert(&mut tx, id, desired, midnight()).await.expect("the session is inserted");
+        lease::insert(&mut tx, id).await.expect("the lease is inserted");
+        ids.push(id);
+    }
+    tx.commit().await.expect("the transaction commits");
+    ids
+}
+
+/// Says of instances that were just created that a phone had linked them.
+pub(crate) async fn mark_linked(store: &Store, ids: &[InstanceId]) {
+    let ids: Vec<String> = ids.iter().map(ToString::to_string).collect();
+    sqlx::query("UPDATE session SET linked = true WHERE instance_id = ANY($1)")
+        .bind(&ids)
+        .execute(store.pool())
+        .await
+        .expect("the sessions are updated");
+}
+
+/// Waits in real time until `condition` holds.
+pub(crate) async fn until(what: &str, mut condition: impl AsyncFnMut() -> bool) {
+    let deadline = tokio::time::Instant::now() + PATIENCE;
+    while !condition().await {
+        assert!(tokio::time::Instant::now() < deadline, "in vain: {what}");
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+}
