@@ -109,7 +109,11 @@ pub fn run() -> ExitCode {
 /// Blocking threads are capped: a staggered start of a thousand clients once spiked to 209 of them.
 fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
     crate::app::install_crypto_provider();
-    Ok(tokio::runtime::Builder::new_multi_thread().enable_all().max_blocking_threads(32).thread_name("wagate").build()?)
+    Ok(tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .max_blocking_threads(32)
+        .thread_name("wagate")
+        .build()?)
 }
 
 /// Loads the configuration and sets logging up by it.

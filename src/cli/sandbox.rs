@@ -32,8 +32,7 @@ pub(super) fn run(arguments: Arguments) -> anyhow::Result<()> {
     telemetry::init(&Config::defaults().log, crate::engine::whatsapp::SILENCED_TARGETS)?;
     super::runtime()?.block_on(async {
         let mut signals = Signals::install().context("signals cannot be taken over")?;
-        let sandbox =
-            crate::app::start_sandbox(arguments.listen, arguments.data_dir).await?;
+        let sandbox = crate::app::start_sandbox(arguments.listen, arguments.data_dir).await?;
         if arguments.ready_json {
             println!("{}", json!({ "sandbox_url": sandbox.url() }));
         } else {

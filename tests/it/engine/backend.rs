@@ -77,7 +77,7 @@ async fn the_812_prekeys_of_a_device_take_thirteen_rows() {
     let house = House::new().await;
     let (id, fence) = house.instance(ID).await;
     let backend = house.backend(id, fence).await;
-    let keys: Vec<(u32, Bytes)> = (1..=812).map(|id| (id, Bytes::from(id.to_be_bytes().repeat(18)))).collect();
+    let keys: Vec<(u32, Bytes)> = (1..=812_u32).map(|id| (id, Bytes::from(id.to_be_bytes().repeat(18)))).collect();
     backend.store_prekeys_batch(&keys, false).await.unwrap();
     assert_eq!(house.rows(id).await, 13);
     assert_eq!(backend.get_max_prekey_id().await.unwrap(), 812);

@@ -93,7 +93,7 @@ impl Client {
         }
     }
 
-    pub(super) async fn code(&mut self) -> (String, chrono::DateTime<Utc>, u32) {
+    pub(super) async fn code(&mut self) -> (String, chrono::DateTime<chrono::Utc>, u32) {
         match self.said().await {
             EngineEvent::QrCode { value, expires_at, attempt } => (value.expose().to_owned(), expires_at, attempt),
             event => panic!("a code was expected, not {event:?}"),
@@ -254,7 +254,7 @@ async fn logging_out_unlinks_the_device_and_a_wipe_leaves_nothing() {
 async fn a_log_out_that_nobody_answers_is_an_error_and_changes_nothing() {
     let scene = Scene::new().await;
     let (client, device, number) = scene.linked().await;
-    scene.sandbox.add_fault(FaultSpec::device(FaultKind::Silent, device));
+    scene.sandbox.add_fault(&FaultSpec::device(FaultKind::Silent, device));
     let error = client.run.logout().await.unwrap_err();
     assert!(matches!(error, EngineError::Unreachable { .. }), "{error}");
     client.run.shutdown().await;
@@ -269,7 +269,7 @@ async fn a_probe_tells_a_live_connection_from_a_deaf_one() {
     let age = SystemClock.now() - client.run.last_data_received().unwrap();
     assert!(age < TimeDelta::seconds(10), "{age}");
     assert!(!client.run.is_saver_halted());
-    scene.sandbox.add_fault(FaultSpec::device(FaultKind::HalfOpen, device));
+    scene.sandbox.add_fault(&FaultSpec::device(FaultKind::HalfOpen, device));
     let error = client.run.probe().await.unwrap_err();
     assert!(matches!(error, EngineError::Unreachable { .. }), "{error}");
     client.run.shutdown().await;
@@ -279,7 +279,7 @@ async fn a_probe_tells_a_live_connection_from_a_deaf_one() {
 async fn struck_by(kind: FaultKind) -> EngineEvent {
     let scene = Scene::new().await;
     let (mut client, device, _) = scene.linked().await;
-    scene.sandbox.add_fault(FaultSpec::device(kind, device.clone()));
+    scene.sandbox.add_fault(&FaultSpec::device(kind, device.clone()));
     let event = client.said().await;
     client.stop().await;
     if scene.sandbox.devices().iter().any(|view| view.device == device.to_string()) {
@@ -293,7 +293,7 @@ async fn met_by(kind: FaultKind) -> EngineEvent {
     let scene = Scene::new().await;
     let (client, device, _) = scene.linked().await;
     client.stop().await;
-    scene.sandbox.add_fault(FaultSpec::device(kind, device));
+    scene.sandbox.add_fault(&FaultSpec::device(kind, device));
     let mut client = scene.start().await;
     let event = client.said().await;
     client.stop().await;
@@ -342,7 +342,7 @@ async fn a_locked_account_is_restricted_and_not_merely_logged_out() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_refused_connection_is_a_failed_one() {
     let scene = Scene::new().await;
-    scene.sandbox.add_fault(FaultSpec::everybody(FaultKind::Refuse));
+    scene.sandbox.add_fault(&FaultSpec::everybody(FaultKind::Refuse));
     let mut client = scene.start().await;
     // Without a TransportUp before it.
     let event = client.next().await.unwrap();
