@@ -32,11 +32,8 @@ use crate::supervisor::{Supervisor, SupervisorDeps};
 
 mod data_dir;
 mod first_start;
-mod profiles;
 
 pub use first_start::FirstStart;
-
-use profiles::SealedProfiles;
 
 /// Connections that wait to be accepted, at most.
 const BACKLOG: i32 = 1024;
@@ -112,7 +109,7 @@ impl Application {
                 clock: Arc::clone(&clock),
                 config: Arc::clone(&config),
                 cluster: cluster.clone(),
-                profiles: Arc::new(SealedProfiles(vault)),
+                profiles: vault,
                 seed: rng.next_u64(),
             },
             &lifecycle.tasks,

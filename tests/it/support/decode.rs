@@ -7,7 +7,9 @@ pub(crate) fn png(bytes: &[u8]) -> String {
 }
 
 fn luma(image: &image::GrayImage) -> String {
-    let mut prepared = rqrr::PreparedImage::prepare(image.clone());
+    let (width, height) = (image.width() as usize, image.height() as usize);
+    let pixels = image.as_raw();
+    let mut prepared = rqrr::PreparedImage::prepare_from_greyscale(width, height, |x, y| pixels[y * width + x]);
     let grids = prepared.detect_grids();
     assert_eq!(grids.len(), 1, "rqrr finds one code");
     let (_, by_rqrr) = grids[0].decode().expect("rqrr reads it");
