@@ -50,11 +50,28 @@ pub struct QrCode {
 #[derive(Debug, Default)]
 pub struct Renditions {
     /// The JSON envelope of `/v2/auth/qr`.
-    pub envelope: OnceLock<Bytes>,
+    pub envelope: OnceLock<Rendition>,
     /// The PNG at the default scale.
-    pub png: OnceLock<Bytes>,
+    pub png: OnceLock<Rendition>,
     /// The JSON body of `/v2/auth/qr-image`.
-    pub image: OnceLock<Bytes>,
+    pub image: OnceLock<Rendition>,
+    /// Set once somebody was shown this code.
+    pub shown: OnceLock<()>,
+}
+
+/// A body and what is computed from it once: hashing it anew would cost more than serving it.
+#[derive(Clone)]
+pub struct Rendition {
+    /// The bytes served.
+    pub body: Bytes,
+    /// The value of `Content-Digest` (RFC 9530): `sha-256=:…:`.
+    pub content_digest: Bytes,
+}
+
+impl fmt::Debug for Rendition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Rendition").field("length", &self.body.len()).finish_non_exhaustive()
+    }
 }
 
 impl QrCode {
