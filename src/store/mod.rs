@@ -3,13 +3,18 @@
 //! Functions take a connection, not the pool: the caller owns the transaction. A missing row is `Ok(None)`. Every query
 //! on a tenant's rows names the account or the instance.
 
-use sqlx::{PgPool, Postgres, Transaction};
+use sqlx::pool::PoolConnection;
+use sqlx::{Connection as _, PgPool, Postgres, Transaction};
 
+pub mod account;
+pub mod audit;
 pub mod embedded;
+pub mod instance;
 pub mod lease;
 pub mod node;
 pub mod pool;
 pub mod session;
+pub mod token;
 
 pub use pool::{ConnectError, MIGRATOR};
 
@@ -28,6 +33,17 @@ impl Store {
     /// The pool, for single statements.
     pub fn pool(&self) -> &PgPool {
         &self.pool
+    }
+
+    /// A connection, for statements that need no transaction.
+    pub async fn acquire(&self) -> Result<PoolConnection<Postgres>, StoreError> {
+        self.pool.acquire().await.map_err(StoreError::while_("get a connection"))
+    }
+
+    /// Whether the database answers.
+    pub async fn ping(&self) -> Result<(), StoreError> {
+        let mut conn = self.acquire().await?;
+        conn.ping().await.map_err(StoreError::while_("answer a ping"))
     }
 
     /// Begins a transaction.
@@ -51,5 +67,11 @@ impl StoreError {
     /// For `map_err`: `query.await.map_err(StoreError::while_("read the instance"))`.
     pub fn while_(action: &'static str) -> impl FnOnce(sqlx::Error) -> Self {
         move |source| Self { action, source }
+    }
+
+    /// A column holds what this release cannot read.
+    pub fn unreadable(action: &'static str, column: &'static str) -> Self {
+        let source = sqlx::Error::ColumnDecode { index: column.to_owned(), source: "an unknown value".into() };
+        Self { action, source }
     }
 }
