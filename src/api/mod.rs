@@ -1,1 +1,39 @@
-//! Placeholder of the skeleton.
+//! The HTTP API: requests enter here.
+//!
+//! [`extract::Call`] reads a request and makes the checks that come before any handler, in the order the contract gives
+//! them; a handler reads its parameters, finds its instance, calls one method of [`sessions::Sessions`] and responds;
+//! [`answer`] puts the common headers on and renders errors. One file per operation under [`auth`] and [`session`].
+
+mod answer;
+mod audit;
+pub mod auth;
+pub mod error;
+pub mod extract;
+pub mod health;
+mod respond;
+mod routes;
+pub mod session;
+pub mod sessions;
+pub mod state;
+pub mod tokens;
+pub mod upkeep;
+
+use actix_web::middleware::from_fn;
+use actix_web::web::{self, Data, ServiceConfig};
+
+pub use state::{ApiParts, ApiState};
+
+/// Adds the API to an actix application: `App::new().configure(api::configure(&state))`. Whatever no other service took
+/// is answered here, so it comes last.
+pub fn configure(state: &Data<ApiState>) -> impl FnOnce(&mut ServiceConfig) + use<> {
+    let state = state.clone();
+    move |config: &mut ServiceConfig| {
+        config.service(
+            web::scope("")
+                .app_data(state)
+                .wrap(from_fn(answer::frame))
+                .configure(routes::add)
+                .default_service(web::to(routes::no_route)),
+        );
+    }
+}

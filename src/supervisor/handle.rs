@@ -226,6 +226,16 @@ impl Supervisor {
         }
     }
 
+    /// Whether this node may take instances on: it is registered and its lease is trusted.
+    pub fn holds_lease(&self) -> bool {
+        self.inner.cluster.tenure().is_some()
+    }
+
+    /// Whether clients may still be started: `false` once the stop has begun.
+    pub fn is_running(&self) -> bool {
+        !self.inner.token.is_cancelled()
+    }
+
     /// This instance may have to run: unless it has an actor here, the reconciler looks at once instead of at its next
     /// turn. To be called after the transaction that creates an instance has committed.
     pub fn wake(&self, id: InstanceId) {

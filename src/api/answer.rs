@@ -1,0 +1,110 @@
+//! The frame around every answer: the request's id, the headers each answer carries, and the rendering of errors.
+//!
+//! An error is rendered here and not where it arises, because its body names the request; a failure of ours is logged
+//! here, once, with that name. Logs name the matched route: a URI may hold a token.
+
+use std::error::Error;
+use std::fmt::Write as _;
+
+use actix_web::body::MessageBody;
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::header::{
+    self, CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, REFERRER_POLICY, RETRY_AFTER, VARY,
+    WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
+};
+use actix_web::middleware::Next;
+use actix_web::web::Data;
+use actix_web::{HttpMessage, HttpResponse};
+
+use crate::domain::token::TokenKind;
+use crate::limit::Standing;
+
+use super::error::{ApiError, ErrorBody};
+use super::state::ApiState;
+
+const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
+const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
+
+/// Wraps every route.
+pub(super) async fn frame(
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse, actix_web::Error> {
+    let state = request.app_data::<Data<ApiState>>().cloned().expect("every route is configured with the state");
+    let id = given_id(request.headers()).unwrap_or_else(|| state.uuid().to_string());
+    let mut response = match next.call(request).await?.map_into_boxed_body() {
+        response if response.response().error().is_some() => render(response, &id),
+        response => response,
+    };
+    let standing = response.request().extensions().get::<Standing>().copied();
+    common_headers(response.headers_mut(), &id, standing);
+    Ok(response)
+}
+
+/// The caller's own `X-Request-Id`, if it is a short word that cannot be mistaken for a token.
+fn given_id(headers: &HeaderMap) -> Option<String> {
+    let id = headers.get(&X_REQUEST_ID)?.to_str().ok()?;
+    let sane = (1..=64).contains(&id.len())
+        && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.:".contains(&byte))
+        && !TokenKind::ALL.iter().any(|kind| id.contains(kind.prefix()));
+    sane.then(|| id.to_owned())
+}
+
+fn render(response: ServiceResponse, id: &str) -> ServiceResponse {
+    let (request, response) = response.into_parts();
+    let foreign;
+    let error = if let Some(error) = response.error().and_then(|error| error.as_error::<ApiError>()) {
+        error
+    } else {
+        // The framework's own, such as a broken extractor: never a client's to see.
+        foreign = ApiError::Internal("the framework refused the request".into());
+        &foreign
+    };
+    if let ApiError::Internal(_) = error {
+        let route = request.match_pattern().unwrap_or_default();
+        tracing::error!(request.id = %id, http.route = %route, error = %chain(error), "a request failed");
+    }
+    let mut answer = HttpResponse::build(error.status());
+    answer.insert_header((CONTENT_TYPE, "application/json")).insert_header((VARY, "Accept"));
+    if let Some(seconds) = error.retry_after() {
+        answer.insert_header((RETRY_AFTER, seconds));
+    }
+    match error {
+        ApiError::Unauthorized => {
+            answer.insert_header((WWW_AUTHENTICATE, "Bearer"));
+        }
+        ApiError::MethodNotAllowed { allow } => {
+            answer.insert_header((header::ALLOW, *allow));
+        }
+        _ => {}
+    }
+    if error.closes_connection() {
+        answer.force_close();
+    }
+    let body = serde_json::to_vec(&ErrorBody::new(error, id)).expect("an error has no keys but text");
+    ServiceResponse::new(request, answer.body(body))
+}
+
+fn common_headers(headers: &mut HeaderMap, id: &str, standing: Option<Standing>) {
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    headers.insert(X_REQUEST_ID, HeaderValue::from_str(id).expect("an id is made of visible ASCII"));
+    if let Some(standing) = standing {
+        let value = |text: String| HeaderValue::try_from(text).expect("names and numbers are visible ASCII");
+        headers.insert(RATE_LIMIT_POLICY, value(standing.policy_header()));
+        headers.insert(RATE_LIMIT, value(standing.header()));
+    }
+}
+
+/// An error and what it comes from, on one line.
+fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let _ = write!(text, ": {cause}");
+        source = cause.source();
+    }
+    text
+}

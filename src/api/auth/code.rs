@@ -1,0 +1,71 @@
+//! Getting the live code, and saying why there is none.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use serde_json::json;
+
+use crate::api::error::{ApiError, DEFAULT_RETRY_AFTER, StatusMismatch};
+use crate::api::extract::Call;
+use crate::domain::instance::InstanceId;
+use crate::domain::qr_code::QrCode;
+use crate::domain::session::{SessionView, Status};
+use crate::store::audit::Action;
+use crate::supervisor::{QrRefusal, QrRefusalKind};
+
+/// Seconds a request waits for a code unless asked otherwise.
+pub(super) const DEFAULT_WAIT: u32 = 5;
+
+/// The longest wait, in seconds.
+pub(super) const MAX_WAIT: u32 = 25;
+
+/// Seconds after which a pairing is over, one way or the other.
+const PAIRING_RETRY_AFTER: u64 = 2;
+
+/// The live code of an instance. The first of a round leaves a line in the audit log before anybody sees it.
+pub(super) async fn live(call: &Call, id: InstanceId, wait: Duration) -> Result<Arc<QrCode>, ApiError> {
+    call.within_qr_limit(id)?;
+    let code = call.state.sessions.qr(id, wait).await.map_err(|error| refusal(error, call.state.clock.now()))?;
+    if code.renditions.shown.get().is_none() {
+        if call.state.rounds.begins_with(id, &code) {
+            let mut conn = call.state.store.acquire().await?;
+            call.record(&mut conn, Action::QrShown, id, json!({ "attempt": code.attempt })).await?;
+        }
+        // Whoever came first has set it; both were asked about the same round.
+        let _ = code.renditions.shown.set(());
+    }
+    Ok(code)
+}
+
+/// Why a session has no code to show (the table of linking).
+fn refusal(refusal: QrRefusal, now: DateTime<Utc>) -> ApiError {
+    let (kind, view) = match refusal {
+        QrRefusal::Supervisor(error) => return error.into(),
+        QrRefusal::Session { kind, view } => (kind, view),
+    };
+    let (code, retry_after) = match kind {
+        QrRefusalKind::UpstreamUnreachable => return ApiError::UpstreamUnreachable,
+        QrRefusalKind::AlreadyLinked => ("already_linked", None),
+        QrRefusalKind::PairingInProgress => ("pairing_in_progress", Some(PAIRING_RETRY_AFTER)),
+        QrRefusalKind::PasskeyRequired | QrRefusalKind::NotRecovering => ("session_status_mismatch", None),
+        QrRefusalKind::NotReady => ("session_status_mismatch", Some(retry_after(&view, now))),
+    };
+    ApiError::SessionStatus(StatusMismatch {
+        code,
+        instance_id: view.instance_id,
+        status: view.status,
+        expected: &[Status::ScanQrCode],
+        recovering: retry_after.is_some(),
+        retry_after,
+    })
+}
+
+/// Seconds to the next expected change, from 2 to 20; 10 when nothing better is known.
+fn retry_after(view: &SessionView, now: DateTime<Utc>) -> u64 {
+    let left = view.next_change_at.map(|at| (at - now).num_milliseconds());
+    left.map_or(DEFAULT_RETRY_AFTER, |left| left.max(0).unsigned_abs().div_ceil(1_000).clamp(2, 20))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,299 @@
+//! The one error of the API: its HTTP status, its stable code, and what a client may know of it.
+//!
+//! A handler returns it; [`super::answer`] renders it, because only there the request's id is known.
+
+use std::error::Error;
+
+use actix_web::http::StatusCode;
+use actix_web::{HttpResponse, ResponseError};
+use serde::Serialize;
+
+use crate::domain::instance::InstanceId;
+use crate::domain::session::Status;
+use crate::limit::Refused;
+use crate::store::StoreError;
+use crate::supervisor::SupervisorError;
+
+/// Seconds to wait when nothing better is known.
+pub const DEFAULT_RETRY_AFTER: u64 = 10;
+
+/// Why a request was not served.
+#[derive(Debug, thiserror::Error)]
+pub enum ApiError {
+    /// No such route.
+    #[error("There is no such route.")]
+    NotFound,
+    /// The route has no such method.
+    #[error("This route answers to {allow}.")]
+    MethodNotAllowed {
+        /// The value of `Allow`.
+        allow: &'static str,
+    },
+    /// The body is larger than the route takes; the connection is closed.
+    #[error("The request body is larger than 64 KiB.")]
+    BodyTooLarge,
+    /// The body did not arrive in time; the connection is closed.
+    #[error("The request body did not arrive in time.")]
+    BodyTimeout,
+    /// The body is neither JSON nor a form.
+    #[error("The request body must be JSON or an application/x-www-form-urlencoded form, in UTF-8 and not compressed.")]
+    UnsupportedMediaType,
+    /// The body is not what its type says.
+    #[error("The request body is malformed: {0}.")]
+    MalformedBody(&'static str),
+    /// A parameter was given twice with different values.
+    #[error("The parameter {name} is given more than once, with different values.")]
+    ConflictingParameter {
+        /// Its name.
+        name: String,
+    },
+    /// Parameters are missing or wrong.
+    #[error("{}", problems_message(.0))]
+    Parameters(Vec<ParameterProblem>),
+    /// No valid credential: missing, malformed, unknown, expired and revoked are one.
+    #[error("A valid access token is required.")]
+    Unauthorized,
+    /// A limit is exhausted.
+    #[error("Too many requests. Retry after {} s.", retry_seconds(.0))]
+    RateLimited(Refused),
+    /// The instance is absent, deleted, or another account's.
+    #[error("There is no session of this instance.")]
+    SessionNotFound,
+    /// The credential does not reach that far.
+    #[error("This access token may not do this: it needs {needs}.")]
+    Forbidden {
+        /// What would be needed.
+        needs: &'static str,
+    },
+    /// The account has all the instances it may have.
+    #[error("The account has reached its quota of {max} instances.")]
+    QuotaReached {
+        /// How many.
+        max: u32,
+    },
+    /// The session does not stand where the request needs it.
+    #[error("{}", .0.message())]
+    SessionStatus(StatusMismatch),
+    /// WhatsApp could not be reached; nothing was changed.
+    #[error("WhatsApp could not be reached. Retry after {DEFAULT_RETRY_AFTER} s.")]
+    UpstreamUnreachable,
+    /// No node serves the instance at this moment.
+    #[error("The node that serves this instance could not be reached. Retry after {DEFAULT_RETRY_AFTER} s.")]
+    OwnerUnreachable,
+    /// The node has more new tokens to look up than it may.
+    #[error("The gateway is busy. Retry after 2 s.")]
+    Busy,
+    /// Our own failure; the cause is logged, not told.
+    #[error("The gateway could not serve this request.")]
+    Internal(#[source] Box<dyn Error + Send + Sync>),
+}
+
+/// One parameter that cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ParameterProblem {
+    /// Its name.
+    pub name: &'static str,
+    /// What is wrong, in words that follow the name: "is missing".
+    pub problem: String,
+    /// Whether it is missing rather than wrong.
+    #[serde(skip)]
+    pub missing: bool,
+}
+
+/// A session that does not stand where a request needs it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StatusMismatch {
+    /// Which of the 422 codes.
+    pub code: &'static str,
+    /// Whose session.
+    pub instance_id: InstanceId,
+    /// Where it stands.
+    pub status: Status,
+    /// Where it would have to stand.
+    pub expected: &'static [Status],
+    /// Whether it mends itself if one waits.
+    pub recovering: bool,
+    /// Seconds after which to ask again, if it does.
+    pub retry_after: Option<u64>,
+}
+
+impl StatusMismatch {
+    fn message(&self) -> String {
+        let expected: Vec<&str> = self.expected.iter().map(|status| status.as_str()).collect();
+        let what = match self.code {
+            "already_linked" => "The instance is linked already, there is nothing to scan".to_owned(),
+            "pairing_in_progress" => "The code was scanned and WhatsApp is still finishing".to_owned(),
+            _ => {
+                format!("Session status is not as expected: it is {}, expected {}", self.status, expected.join(" or "))
+            }
+        };
+        match self.retry_after {
+            Some(seconds) => format!("{what}. Retry after {seconds} s."),
+            None => format!("{what}."),
+        }
+    }
+}
+
+fn problems_message(problems: &[ParameterProblem]) -> String {
+    let problems: Vec<String> =
+        problems.iter().map(|problem| format!("{} {}", problem.name, problem.problem)).collect();
+    format!("Bad parameters: {}.", problems.join("; "))
+}
+
+fn retry_seconds(refused: &Refused) -> u64 {
+    // Rounded up: a client that sleeps exactly this long is let through.
+    u64::try_from(refused.retry_after.as_millis().div_ceil(1_000)).unwrap_or(u64::MAX).max(1)
+}
+
+impl ApiError {
+    /// The HTTP status.
+    pub fn status(&self) -> StatusCode {
+        match self {
+            Self::MalformedBody(_) | Self::ConflictingParameter { .. } | Self::Parameters(_) => StatusCode::BAD_REQUEST,
+            Self::Unauthorized => StatusCode::UNAUTHORIZED,
+            Self::Forbidden { .. } | Self::QuotaReached { .. } => StatusCode::FORBIDDEN,
+            Self::NotFound | Self::SessionNotFound => StatusCode::NOT_FOUND,
+            Self::MethodNotAllowed { .. } => StatusCode::METHOD_NOT_ALLOWED,
+            Self::BodyTimeout => StatusCode::REQUEST_TIMEOUT,
+            Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::SessionStatus(_) => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::RateLimited(_) => StatusCode::TOO_MANY_REQUESTS,
+            Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::UpstreamUnreachable | Self::OwnerUnreachable => StatusCode::BAD_GATEWAY,
+            Self::Busy => StatusCode::SERVICE_UNAVAILABLE,
+        }
+    }
+
+    /// The stable code.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::NotFound => "not_found",
+            Self::MethodNotAllowed { .. } => "method_not_allowed",
+            Self::BodyTooLarge => "payload_too_large",
+            Self::BodyTimeout => "request_timeout",
+            Self::UnsupportedMediaType => "unsupported_media_type",
+            Self::MalformedBody(_) => "malformed_body",
+            Self::ConflictingParameter { .. } => "conflicting_parameter",
+            Self::Parameters(problems) if problems.iter().any(|problem| problem.missing) => "missing_parameter",
+            Self::Parameters(_) => "invalid_parameter",
+            Self::Unauthorized => "unauthorized",
+            Self::RateLimited(_) => "rate_limited",
+            Self::SessionNotFound => "session_not_found",
+            Self::Forbidden { .. } => "forbidden",
+            Self::QuotaReached { .. } => "quota_reached",
+            Self::SessionStatus(mismatch) => mismatch.code,
+            Self::UpstreamUnreachable => "upstream_unreachable",
+            Self::OwnerUnreachable => "owner_unreachable",
+            Self::Busy => "busy",
+            Self::Internal(_) => "internal_error",
+        }
+    }
+
+    /// Seconds after which the same request may succeed.
+    pub fn retry_after(&self) -> Option<u64> {
+        match self {
+            Self::RateLimited(refused) => Some(retry_seconds(refused)),
+            Self::SessionStatus(mismatch) => mismatch.retry_after,
+            Self::UpstreamUnreachable | Self::OwnerUnreachable => Some(DEFAULT_RETRY_AFTER),
+            Self::Busy => Some(2),
+            Self::NotFound
+            | Self::MethodNotAllowed { .. }
+            | Self::BodyTooLarge
+            | Self::BodyTimeout
+            | Self::UnsupportedMediaType
+            | Self::MalformedBody(_)
+            | Self::ConflictingParameter { .. }
+            | Self::Parameters(_)
+            | Self::Unauthorized
+            | Self::SessionNotFound
+            | Self::Forbidden { .. }
+            | Self::QuotaReached { .. }
+            | Self::Internal(_) => None,
+        }
+    }
+
+    /// Whether the rest of the request's body was left unread, so that the connection cannot be used again.
+    pub fn closes_connection(&self) -> bool {
+        matches!(self, Self::BodyTooLarge | Self::BodyTimeout)
+    }
+}
+
+impl ResponseError for ApiError {
+    fn status_code(&self) -> StatusCode {
+        self.status()
+    }
+
+    /// Only the status: the body is [`super::answer`]'s.
+    fn error_response(&self) -> HttpResponse {
+        HttpResponse::new(self.status())
+    }
+}
+
+impl From<StoreError> for ApiError {
+    fn from(error: StoreError) -> Self {
+        Self::Internal(Box::new(error))
+    }
+}
+
+impl From<SupervisorError> for ApiError {
+    fn from(error: SupervisorError) -> Self {
+        match error {
+            SupervisorError::NotFound => Self::SessionNotFound,
+            SupervisorError::Unreachable => Self::UpstreamUnreachable,
+            // Until requests are forwarded, another node's instance is as far away as one whose owner is gone.
+            SupervisorError::Elsewhere { .. } | SupervisorError::NotServing => Self::OwnerUnreachable,
+            SupervisorError::NotStored | SupervisorError::Store(_) => Self::Internal(Box::new(error)),
+        }
+    }
+}
+
+/// The JSON body of an error.
+#[derive(Serialize)]
+pub struct ErrorBody<'a> {
+    status: u16,
+    error: &'static str,
+    code: &'static str,
+    message: String,
+    request_id: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    parameters: Option<&'a [ParameterProblem]>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    instance_id: Option<InstanceId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    session_status: Option<Status>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expected: Option<&'static [Status]>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    recovering: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retry_after: Option<u64>,
+}
+
+impl<'a> ErrorBody<'a> {
+    /// What a client is told of `error`.
+    pub fn new(error: &'a ApiError, request_id: &'a str) -> Self {
+        let mismatch = match error {
+            ApiError::SessionStatus(mismatch) => Some(mismatch),
+            _ => None,
+        };
+        let parameters = match error {
+            ApiError::Parameters(problems) => Some(problems.as_slice()),
+            _ => None,
+        };
+        let status = error.status();
+        Self {
+            status: status.as_u16(),
+            error: status.canonical_reason().unwrap_or_default(),
+            code: error.code(),
+            message: error.to_string(),
+            request_id,
+            parameters,
+            instance_id: mismatch.map(|mismatch| mismatch.instance_id),
+            session_status: mismatch.map(|mismatch| mismatch.status),
+            expected: mismatch.map(|mismatch| mismatch.expected),
+            recovering: mismatch.map(|mismatch| mismatch.recovering),
+            retry_after: error.retry_after(),
+        }
+    }
+}

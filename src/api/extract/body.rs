@@ -1,0 +1,93 @@
+//! Reading a request's body: always, whatever the answer.
+//!
+//! actix closes a connection whose request body was not read, which costs clients with keep-alive four fifths of their
+//! throughput (measured: 105k → 22k requests/s). So a body of up to [`LIMIT`] is read before anything is answered; of a
+//! larger one that much is read, and then the connection is closed.
+
+use std::time::Duration;
+
+use actix_web::HttpRequest;
+use actix_web::dev::Payload;
+use actix_web::http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap};
+use bytes::{Bytes, BytesMut};
+use futures_util::StreamExt;
+use serde_json::{Map, Value};
+
+use crate::api::error::ApiError;
+
+use super::json;
+
+/// The largest body of a route that takes no media.
+pub(super) const LIMIT: usize = 64 * 1024;
+
+/// A body that is still not there after this long is given up.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The fields of a body.
+pub(super) enum Fields {
+    /// There was no body.
+    None,
+    /// A JSON object.
+    Json(Map<String, Value>),
+    /// Pairs of a form, in their order.
+    Form(Vec<(String, String)>),
+}
+
+/// Reads the body and throws it away; `Err` if it was longer than [`LIMIT`] or did not arrive.
+pub async fn drain(payload: &mut Payload) -> Result<(), ApiError> {
+    read(payload).await.map(|_| ())
+}
+
+/// Reads the body and its fields.
+pub(super) async fn fields(request: &HttpRequest, payload: &mut Payload) -> Result<Fields, ApiError> {
+    let body = read(payload).await?;
+    if body.is_empty() {
+        return Ok(Fields::None);
+    }
+    match Format::of(request.headers()).ok_or(ApiError::UnsupportedMediaType)? {
+        Format::Json => json::object(&body).map(Fields::Json),
+        Format::Form => Ok(Fields::Form(form_urlencoded::parse(&body).into_owned().collect())),
+    }
+}
+
+async fn read(payload: &mut Payload) -> Result<Bytes, ApiError> {
+    if matches!(payload, Payload::None) {
+        return Ok(Bytes::new());
+    }
+    tokio::time::timeout(PATIENCE, read_to_end(payload)).await.unwrap_or(Err(ApiError::BodyTimeout))
+}
+
+async fn read_to_end(payload: &mut Payload) -> Result<Bytes, ApiError> {
+    let mut body = BytesMut::new();
+    while let Some(chunk) = payload.next().await {
+        let chunk = chunk.map_err(|_| ApiError::MalformedBody("it ended before its length"))?;
+        if body.len() + chunk.len() > LIMIT {
+            return Err(ApiError::BodyTooLarge);
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body.freeze())
+}
+
+enum Format {
+    Json,
+    Form,
+}
+
+impl Format {
+    /// A body without a type, or `text/plain`, is read as JSON: that is what a browser's
+    /// `fetch(…, {body: JSON.stringify(…)})` sends.
+    fn of(headers: &HeaderMap) -> Option<Self> {
+        let encoded = headers.get(CONTENT_ENCODING).is_some_and(|encoding| encoding != "identity");
+        if encoded {
+            return None;
+        }
+        let Some(content_type) = headers.get(CONTENT_TYPE) else { return Some(Self::Json) };
+        let essence = content_type.to_str().ok()?.split(';').next()?.trim().to_ascii_lowercase();
+        match essence.as_str() {
+            "" | "application/json" | "text/plain" => Some(Self::Json),
+            "application/x-www-form-urlencoded" => Some(Self::Form),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,159 @@
+//! A request that may proceed: read, authenticated, and within its token's limit.
+
+use std::future::Future;
+use std::net::IpAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use actix_web::dev::Payload;
+use actix_web::http::Method;
+use actix_web::http::header::ACCEPT;
+use actix_web::web::Data;
+use actix_web::{FromRequest, HttpMessage, HttpRequest};
+use tracing::{Span, field};
+
+use crate::api::error::ApiError;
+use crate::api::state::ApiState;
+use crate::api::tokens::{Caller, Unresolved};
+use crate::domain::instance::InstanceId;
+use crate::domain::token::{Scope, Token};
+use crate::limit::{AddressKey, Refused, Standing};
+
+use super::accept::prefers_image;
+use super::parameters::Parameters;
+use super::read::{Read, Target};
+
+/// A request on its way: who calls, from where, with which parameters. Extracting it makes the checks 1 to 3 of the
+/// contract; [`Call::read`] and [`Call::instance`] make 4 to 6.
+pub struct Call {
+    /// What the handlers share.
+    pub state: Data<ApiState>,
+    /// Who calls.
+    pub caller: Arc<Caller>,
+    /// From where.
+    pub client: IpAddr,
+    request: HttpRequest,
+    parameters: Parameters,
+}
+
+impl FromRequest for Call {
+    type Error = ApiError;
+    type Future = Pin<Box<dyn Future<Output = Result<Self, ApiError>>>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let request = request.clone();
+        let mut payload = payload.take();
+        Box::pin(async move {
+            let parameters = Parameters::of(&request, &mut payload).await?;
+            let state =
+                request.app_data::<Data<ApiState>>().cloned().expect("every route is configured with the state");
+            let client = state.trusted_proxies.client_address(&request);
+            let caller = authenticate(&state, client, &parameters).await?;
+            let call = Self { state, caller, client, request, parameters };
+            call.within(call.caller.limiter.check())?;
+            Ok(call)
+        })
+    }
+}
+
+async fn authenticate(state: &ApiState, client: IpAddr, parameters: &Parameters) -> Result<Arc<Caller>, ApiError> {
+    let token = parameters.access_token().and_then(|text| Token::parse(text).ok());
+    let resolved = match token {
+        Some(token) => state.tokens.resolve(&token, &state.store, state.clock.now()).await,
+        None => Err(Unresolved::Unknown),
+    };
+    match resolved {
+        Ok(caller) if caller.require_header_auth && parameters.token_outside_headers() => Err(refuse(state, client)),
+        Ok(caller) => Ok(caller),
+        Err(Unresolved::Unknown) => Err(refuse(state, client)),
+        Err(Unresolved::TooManyLookups) => Err(ApiError::Busy),
+        Err(Unresolved::Store(error)) => Err(error.into()),
+    }
+}
+
+/// A failure drains the bucket of its address; only further failures meet it empty.
+fn refuse(state: &ApiState, client: IpAddr) -> ApiError {
+    match state.failures.check(&AddressKey::from(client)) {
+        Ok(_) => ApiError::Unauthorized,
+        Err(refused) => ApiError::RateLimited(refused),
+    }
+}
+
+impl Call {
+    /// The parameters.
+    pub fn read(&self) -> Read<'_> {
+        Read::new(&self.parameters)
+    }
+
+    /// The instance a request names, or the token's own.
+    pub fn target(&self, read: &mut Read<'_>) -> Option<Target> {
+        read.target(self.caller.instance_id)
+    }
+
+    /// The instance, if the caller may do to it what `scope` names. Absent, deleted, another tenant's and out of the
+    /// token's reach are one answer, after one and the same query.
+    pub async fn instance(&self, target: Option<Target>, scope: Scope) -> Result<InstanceId, ApiError> {
+        let Some(Target::Id(id)) = target else { return Err(ApiError::SessionNotFound) };
+        let own = self.caller.instance_id.is_none_or(|own| own == id);
+        if !self.state.owns(self.caller.account_id, self.caller.instance_id, id).await? || !own {
+            return Err(ApiError::SessionNotFound);
+        }
+        Span::current().record("instance.id", field::display(id));
+        if !self.caller.may(scope) {
+            return Err(ApiError::Forbidden { needs: needs(scope) });
+        }
+        // Here a request for an instance of another node goes to its owner: what follows is the owner's.
+        Ok(id)
+    }
+
+    /// The account's own affairs: its key is needed.
+    pub fn account_key(&self) -> Result<(), ApiError> {
+        match self.caller.instance_id {
+            None => Ok(()),
+            Some(_) => Err(ApiError::Forbidden { needs: "an account key" }),
+        }
+    }
+
+    /// start, stop and restart change something, so a GET is taken only where the account allows it.
+    pub fn control_method(&self) -> Result<(), ApiError> {
+        if self.request.method() == Method::POST || self.caller.allow_get_control {
+            Ok(())
+        } else {
+            Err(ApiError::MethodNotAllowed { allow: "POST" })
+        }
+    }
+
+    /// The limit of codes, of this token and instance.
+    pub fn within_qr_limit(&self, id: InstanceId) -> Result<(), ApiError> {
+        self.within(self.state.qr_limit.check(&(self.caller.token_id, id)))
+    }
+
+    /// Whether `Accept` prefers an image to JSON.
+    pub fn prefers_image(&self) -> bool {
+        let accept = self.request.headers().get(ACCEPT).and_then(|value| value.to_str().ok());
+        accept.is_some_and(prefers_image)
+    }
+
+    /// Notes where a limit stands, for the headers of whatever answer follows.
+    fn within(&self, checked: Result<Standing, Refused>) -> Result<(), ApiError> {
+        match checked {
+            Ok(standing) => {
+                self.request.extensions_mut().insert(standing);
+                Ok(())
+            }
+            Err(refused) => {
+                self.request.extensions_mut().insert(refused.standing);
+                Err(ApiError::RateLimited(refused))
+            }
+        }
+    }
+}
+
+fn needs(scope: Scope) -> &'static str {
+    match scope {
+        Scope::Read => "the scope read",
+        Scope::Link => "the scope link",
+        Scope::Send => "the scope send",
+        Scope::Control => "the scope control",
+    }
+}

@@ -1,0 +1,16 @@
+//! From a request to a [`Call`]: everything that is checked before a handler runs, in the contract's order.
+
+mod accept;
+mod body;
+mod call;
+mod client_address;
+mod json;
+mod parameters;
+mod read;
+
+pub use accept::prefers_image;
+pub use body::drain;
+pub use call::Call;
+pub use client_address::{InvalidNetwork, TrustedProxies};
+pub use parameters::Parameters;
+pub use read::{Read, Target};

@@ -1,0 +1,140 @@
+//! Typed parameters: a handler reads them all, then asks once whether any was missing or wrong.
+
+use std::ops::RangeInclusive;
+
+use serde_json::{Map, Value};
+
+use crate::api::error::{ApiError, ParameterProblem};
+use crate::domain::instance::{InstanceId, LENGTH};
+use crate::domain::session::Status;
+
+use super::json;
+use super::parameters::{INSTANCE_ID, Parameters};
+
+/// Which instance a request is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Target {
+    /// One that may or may not be there.
+    Id(InstanceId),
+    /// Twelve letters and digits that no id is made of: nobody's.
+    Nobodys,
+}
+
+/// Reads parameters and remembers every problem. A getter gives `None` for a parameter that is absent or wrong;
+/// [`Read::finish`] tells the two apart.
+pub struct Read<'a> {
+    parameters: &'a Parameters,
+    problems: Vec<ParameterProblem>,
+}
+
+impl<'a> Read<'a> {
+    pub(super) fn new(parameters: &'a Parameters) -> Self {
+        Self { parameters, problems: Vec::new() }
+    }
+
+    /// `Err` names every problem at once.
+    pub fn finish(self) -> Result<(), ApiError> {
+        if self.problems.is_empty() { Ok(()) } else { Err(ApiError::Parameters(self.problems)) }
+    }
+
+    /// The instance, which an instance token need not name: `own` is its own.
+    pub fn target(&mut self, own: Option<InstanceId>) -> Option<Target> {
+        let Some(value) = self.parameters.get(INSTANCE_ID) else {
+            if own.is_none() {
+                self.problems.push(ParameterProblem {
+                    name: INSTANCE_ID,
+                    problem: "is missing".to_owned(),
+                    missing: true,
+                });
+            }
+            return own.map(Target::Id);
+        };
+        let text = value.as_str().unwrap_or_default();
+        match InstanceId::parse(text) {
+            Ok(id) => Some(Target::Id(id)),
+            Err(_) if text.len() == LENGTH && text.bytes().all(|byte| byte.is_ascii_alphanumeric()) => {
+                Some(Target::Nobodys)
+            }
+            Err(error) => self.wrong(INSTANCE_ID, &format!("is not valid: {error}")),
+        }
+    }
+
+    /// A whole number within `range`.
+    pub fn integer(&mut self, name: &'static str, range: RangeInclusive<u32>) -> Option<u32> {
+        let value = self.parameters.get(name)?;
+        let number = match value {
+            Value::String(text) => text.parse().ok(),
+            Value::Number(number) => number.as_u64().and_then(|number| u32::try_from(number).ok()),
+            Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => None,
+        };
+        number
+            .filter(|number| range.contains(number))
+            .or_else(|| self.wrong(name, &format!("must be a whole number from {} to {}", range.start(), range.end())))
+    }
+
+    /// Yes or no.
+    pub fn boolean(&mut self, name: &'static str) -> Option<bool> {
+        match self.parameters.get(name)? {
+            Value::Bool(value) => Some(*value),
+            Value::String(text) if text == "true" || text == "1" => Some(true),
+            Value::String(text) if text == "false" || text == "0" => Some(false),
+            Value::Number(number) if number.as_u64() == Some(1) => Some(true),
+            Value::Number(number) if number.as_u64() == Some(0) => Some(false),
+            Value::Number(_) | Value::String(_) | Value::Null | Value::Array(_) | Value::Object(_) => {
+                self.wrong(name, "must be true or false")
+            }
+        }
+    }
+
+    /// One of some words, each with its meaning.
+    pub fn word<T: Copy>(&mut self, name: &'static str, words: &[(&str, T)]) -> Option<T> {
+        let value = self.parameters.get(name)?;
+        let found = words.iter().find(|(word, _)| value.as_str() == Some(word)).map(|(_, meaning)| *meaning);
+        found.or_else(|| {
+            let words: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
+            self.wrong(name, &format!("must be one of {}", words.join(", ")))
+        })
+    }
+
+    /// Text of at most `max` characters, none of them a control character.
+    pub fn text(&mut self, name: &'static str, max: usize) -> Option<&'a str> {
+        let text = self.parameters.get(name)?.as_str();
+        let text = text.filter(|text| text.chars().count() <= max && !text.chars().any(char::is_control));
+        text.or_else(|| self.wrong(name, &format!("must be text of at most {max} characters")))
+    }
+
+    /// A JSON object; in a query or a form, its text.
+    pub fn object(&mut self, name: &'static str) -> Option<Map<String, Value>> {
+        let object = match self.parameters.get(name)? {
+            Value::Object(object) => Some(object.clone()),
+            Value::String(text) => match json::value(text.as_bytes()) {
+                Ok(Value::Object(object)) => Some(object),
+                Ok(_) | Err(_) => None,
+            },
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) => None,
+        };
+        object.or_else(|| self.wrong(name, "must be a JSON object"))
+    }
+
+    /// A session status.
+    pub fn status(&mut self, name: &'static str) -> Option<Status> {
+        let status = self.parameters.get(name)?.as_str().and_then(Status::parse);
+        status.or_else(|| self.wrong(name, "must be a session status"))
+    }
+
+    /// Session statuses, separated by commas or in an array.
+    pub fn statuses(&mut self, name: &'static str) -> Option<Vec<Status>> {
+        let statuses: Option<Vec<Status>> = match self.parameters.get(name)? {
+            Value::String(text) => text.split(',').map(|word| Status::parse(word.trim())).collect(),
+            Value::Array(words) => words.iter().map(|word| word.as_str().and_then(Status::parse)).collect(),
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::Object(_) => None,
+        };
+        statuses.or_else(|| self.wrong(name, "must be session statuses, separated by commas"))
+    }
+
+    /// Notes a problem of a parameter that was given.
+    pub fn wrong<T>(&mut self, name: &'static str, problem: &str) -> Option<T> {
+        self.problems.push(ParameterProblem { name, problem: problem.to_owned(), missing: false });
+        None
+    }
+}

@@ -1,0 +1,130 @@
+//! What a client sees of an instance and its session.
+
+use chrono::{DateTime, SecondsFormat, Utc};
+use serde::{Serialize, Serializer};
+use serde_json::Value;
+
+use crate::api::error::ApiError;
+use crate::api::extract::Call;
+use crate::domain::instance::InstanceId;
+use crate::domain::profile::Profile;
+use crate::domain::qr_code::MAX_ATTEMPTS;
+use crate::domain::session::{Desired, Reason, SessionView, Status};
+use crate::store::instance::{self, Instance};
+
+/// An instance and its session.
+#[derive(Serialize)]
+pub(super) struct Info {
+    instance_id: InstanceId,
+    name: String,
+    session_name: String,
+    server_name: String,
+    status: Status,
+    reason: Option<Reason>,
+    #[serde(serialize_with = "time")]
+    since: DateTime<Utc>,
+    desired: Desired,
+    linked: bool,
+    me: Option<Me>,
+    qr: Option<Qr>,
+    liveness: Liveness,
+    config: Config,
+    metadata: Value,
+    #[serde(serialize_with = "time")]
+    created_at: DateTime<Utc>,
+}
+
+#[derive(Serialize)]
+struct Me {
+    id: String,
+    lid: Option<String>,
+    #[serde(rename = "pushName")]
+    push_name: Option<String>,
+}
+
+/// When the code rotates out and where the round stands; never the code itself.
+#[derive(Serialize)]
+struct Qr {
+    expires_at: i64,
+    attempt: u32,
+    max_attempts: u32,
+}
+
+#[derive(Serialize)]
+struct Liveness {
+    connected: bool,
+    #[serde(serialize_with = "maybe_time")]
+    last_seen_at: Option<DateTime<Utc>>,
+    #[serde(serialize_with = "maybe_time")]
+    last_event_at: Option<DateTime<Utc>>,
+}
+
+/// The settings of an instance. Neither webhooks nor proxies can be set yet.
+#[derive(Serialize)]
+struct Config {
+    webhooks: [(); 0],
+    proxy: Option<()>,
+}
+
+impl Info {
+    pub(super) fn new(instance: Instance, view: SessionView, server_name: &str) -> Self {
+        let qr = view.qr.filter(|_| view.status == Status::ScanQrCode);
+        Self {
+            instance_id: instance.id,
+            name: instance.name,
+            session_name: session_name(instance.id),
+            server_name: server_name.to_owned(),
+            status: view.status,
+            reason: view.reason,
+            since: view.since,
+            desired: view.desired,
+            linked: view.linked,
+            me: view.me.map(Me::from),
+            qr: qr.map(|code| Qr {
+                expires_at: code.expires_at_ms(),
+                attempt: code.attempt,
+                max_attempts: MAX_ATTEMPTS,
+            }),
+            liveness: Liveness {
+                connected: view.liveness.connected,
+                last_seen_at: view.liveness.last_seen_at,
+                last_event_at: view.liveness.last_event_at,
+            },
+            config: Config { webhooks: [], proxy: None },
+            metadata: instance.metadata,
+            created_at: instance.created_at,
+        }
+    }
+
+    /// The document of one instance whose session was just looked at.
+    pub(super) async fn of(call: &Call, view: SessionView) -> Result<Self, ApiError> {
+        let mut conn = call.state.store.acquire().await?;
+        let instance = instance::find(&mut conn, call.caller.account_id, view.instance_id).await?;
+        let instance = instance.ok_or(ApiError::SessionNotFound)?;
+        Ok(Self::new(instance, view, &call.state.server_name))
+    }
+}
+
+impl From<Profile> for Me {
+    fn from(profile: Profile) -> Self {
+        Self { id: profile.chat_id(), lid: profile.lid_address(), push_name: profile.push_name }
+    }
+}
+
+/// What Wawp calls the session: a name made of the id.
+pub(super) fn session_name(id: InstanceId) -> String {
+    format!("wagate-{}", id.as_str().to_ascii_lowercase())
+}
+
+/// `2026-11-24T21:00:00Z`
+pub(super) fn time<S: Serializer>(time: &DateTime<Utc>, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&time.to_rfc3339_opts(SecondsFormat::Secs, true))
+}
+
+#[expect(clippy::ref_option, reason = "serde asks for a reference")]
+fn maybe_time<S: Serializer>(moment: &Option<DateTime<Utc>>, serializer: S) -> Result<S::Ok, S::Error> {
+    match moment {
+        Some(moment) => time(moment, serializer),
+        None => serializer.serialize_none(),
+    }
+}

@@ -1,0 +1,32 @@
+//! `/v2/session/info`: an instance and its session; with `wait_for`, once it stands where the caller waits for it.
+
+use std::time::Duration;
+
+use actix_web::HttpResponse;
+use actix_web::http::StatusCode;
+
+use crate::api::error::ApiError;
+use crate::api::extract::Call;
+use crate::api::respond;
+use crate::domain::token::Scope;
+
+use super::document::Info;
+
+/// The longest wait, in seconds, and the one taken when none is named.
+const MAX_TIMEOUT: u32 = 25;
+
+/// Answers with the instance as it stands: `wait_for`, `timeout`.
+#[tracing::instrument(skip_all, fields(instance.id))]
+pub async fn info(call: Call) -> Result<HttpResponse, ApiError> {
+    let mut read = call.read();
+    let target = call.target(&mut read);
+    let wait_for = read.statuses("wait_for");
+    let timeout = read.integer("timeout", 0..=MAX_TIMEOUT).unwrap_or(MAX_TIMEOUT);
+    read.finish()?;
+    let id = call.instance(target, Scope::Read).await?;
+    let view = match wait_for {
+        Some(statuses) => call.state.sessions.wait_for(id, &statuses, Duration::from_secs(timeout.into())).await?,
+        None => call.state.sessions.view(id).await?,
+    };
+    Ok(respond::json(StatusCode::OK, &Info::of(&call, view).await?))
+}

@@ -1,0 +1,11 @@
+//! The life of instances: one file per operation.
+
+pub mod create;
+pub mod delete;
+mod document;
+pub mod info;
+pub mod list;
+pub mod logout;
+pub mod restart;
+pub mod start;
+pub mod stop;

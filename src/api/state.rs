@@ -1,0 +1,144 @@
+//! What every handler shares.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+
+use parking_lot::{Mutex, RwLock};
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+use uuid::Uuid;
+
+use crate::config::Config;
+use crate::domain::account::AccountId;
+use crate::domain::clock::Clock;
+use crate::domain::instance::InstanceId;
+use crate::limit::{AddressKey, KeyedLimiter, Policy, Ticks};
+use crate::store::{Store, StoreError, instance};
+
+use super::auth::Rounds;
+use super::error::ApiError;
+use super::extract::{InvalidNetwork, TrustedProxies};
+use super::sessions::Sessions;
+use super::tokens::Tokens;
+
+/// Instances whose account is remembered at once.
+const MAX_OWNERS: usize = 65_536;
+
+/// What a gateway's API is made of.
+pub struct ApiParts<'a> {
+    /// Limits and trusted proxies are taken from it.
+    pub config: &'a Config,
+    /// The database.
+    pub store: Store,
+    /// The running sessions.
+    pub sessions: Arc<dyn Sessions>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// The time limits go by.
+    pub ticks: Ticks,
+    /// Draws tokens and ids; seeded from the system's entropy in the product.
+    pub rng: StdRng,
+    /// What this node is called in answers.
+    pub server_name: String,
+}
+
+/// What every handler shares; one for all workers.
+pub struct ApiState {
+    pub(crate) store: Store,
+    pub(crate) sessions: Arc<dyn Sessions>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) server_name: String,
+    pub(crate) tokens: Tokens,
+    pub(crate) qr_limit: KeyedLimiter<(Uuid, InstanceId)>,
+    pub(crate) failures: KeyedLimiter<AddressKey>,
+    pub(crate) trusted_proxies: TrustedProxies,
+    pub(in crate::api) rounds: Rounds,
+    /// Whose an instance is never changes, and its id is never issued again: no entry can become wrong.
+    owners: RwLock<HashMap<InstanceId, AccountId>>,
+    rng: Mutex<StdRng>,
+}
+
+impl ApiState {
+    /// Puts the parts together. `Err` names an entry of `server.trusted_proxies`.
+    pub fn new(parts: ApiParts<'_>) -> Result<Self, InvalidNetwork> {
+        let limits = &parts.config.limits;
+        let qr = Policy::per_second("qr", limits.qr_per_second, limits.qr_burst);
+        let failures = Policy::per_minute("auth", limits.failed_auth_per_minute);
+        Ok(Self {
+            tokens: Tokens::new(limits, parts.ticks.clone()),
+            qr_limit: KeyedLimiter::new(qr, parts.ticks.clone()),
+            failures: KeyedLimiter::new(failures, parts.ticks),
+            trusted_proxies: TrustedProxies::parse(&parts.config.server.trusted_proxies)?,
+            store: parts.store,
+            sessions: parts.sessions,
+            clock: parts.clock,
+            server_name: parts.server_name,
+            rounds: Rounds::default(),
+            owners: RwLock::default(),
+            rng: Mutex::new(parts.rng),
+        })
+    }
+
+    /// Whether an instance is the account's. A token's own instance was looked up with the token, and an account's is
+    /// remembered once it was found; only what is not found costs a query every time, and always one.
+    pub(crate) async fn owns(
+        &self,
+        account: AccountId,
+        own: Option<InstanceId>,
+        id: InstanceId,
+    ) -> Result<bool, ApiError> {
+        if own == Some(id) || self.owners.read().get(&id) == Some(&account) {
+            return Ok(true);
+        }
+        let mut conn = self.store.acquire().await?;
+        let found = instance::find(&mut conn, account, id).await?.is_some();
+        if found {
+            let mut owners = self.owners.write();
+            if owners.len() >= MAX_OWNERS {
+                owners.clear();
+            }
+            owners.insert(id, account);
+        }
+        Ok(found)
+    }
+
+    /// Forgets an instance that was deleted.
+    pub(crate) fn forget(&self, id: InstanceId) {
+        self.owners.write().remove(&id);
+        self.tokens.drop_instance(id);
+        self.rounds.forget(id);
+    }
+
+    /// A generator of its own for one task, drawn from the state's.
+    pub(crate) fn rng(&self) -> StdRng {
+        StdRng::from_rng(&mut *self.rng.lock())
+    }
+
+    /// A new UUID of version 7: it sorts by time.
+    pub(crate) fn uuid(&self) -> Uuid {
+        let milliseconds = self.clock.now().timestamp_millis().unsigned_abs();
+        let mut random = [0; 10];
+        self.rng.lock().fill_bytes(&mut random);
+        uuid::Builder::from_unix_timestamp_millis(milliseconds, &random).into_uuid()
+    }
+
+    /// Reads what the database says.
+    pub(crate) async fn ping(&self) -> Result<(), StoreError> {
+        self.store.ping().await
+    }
+
+    /// Forgets what is no longer needed and gives the memory back.
+    pub(crate) fn prune(&self) {
+        self.tokens.prune();
+        self.qr_limit.prune();
+        self.failures.prune();
+        self.rounds.prune(self.clock.now());
+    }
+}
+
+impl fmt::Debug for ApiState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ApiState").field("server_name", &self.server_name).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,184 @@
+//! Tokens in memory: a look-up in the database for every request would cost a factor of seven.
+//!
+//! A token that was found is remembered for a short time with its account, its scopes and its own limiter; revocation
+//! drops it at once on this node and within `limits.revocation_interval` on every other. A token that was not found is
+//! remembered in a table of fixed size, so that guessing neither grows memory nor loads the database.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use parking_lot::{Mutex, RwLock};
+use uuid::Uuid;
+
+use crate::config::Limits;
+use crate::domain::account::AccountId;
+use crate::domain::instance::InstanceId;
+use crate::domain::token::{Scope, Token, TokenHash, TokenKind};
+use crate::limit::{Limiter, Policy, Ticks};
+use crate::store::token::LiveToken;
+use crate::store::{Store, StoreError, token};
+
+/// Unknown tokens remembered at once. A new one takes the place of whichever shares its slot.
+const UNKNOWN_SLOTS: usize = 4_096;
+
+/// Whoever calls: a token, and what it may do.
+#[derive(Debug)]
+pub struct Caller {
+    /// Names the token in limits.
+    pub token_id: Uuid,
+    /// What it is for.
+    pub kind: TokenKind,
+    /// Whose it is.
+    pub account_id: AccountId,
+    /// Its one instance, if it is not an account's key.
+    pub instance_id: Option<InstanceId>,
+    /// Names the token to people.
+    pub last4: String,
+    /// Its account refuses tokens in queries and bodies.
+    pub require_header_auth: bool,
+    /// Its account lets start, stop and restart be asked by GET.
+    pub allow_get_control: bool,
+    /// Its own limiter.
+    pub limiter: Arc<Limiter>,
+    scopes: Vec<Scope>,
+    expires_at: Option<DateTime<Utc>>,
+    fresh_until: Duration,
+}
+
+impl Caller {
+    /// Whether it may do what `scope` names, on an instance that is in its reach.
+    pub fn may(&self, scope: Scope) -> bool {
+        match self.kind {
+            TokenKind::Account => true,
+            TokenKind::Instance => self.scopes.contains(&scope),
+            TokenKind::Link => scope == Scope::Link,
+            TokenKind::Operator => false,
+        }
+    }
+}
+
+/// Why a token was not resolved.
+#[derive(Debug)]
+pub enum Unresolved {
+    /// There is no such live token.
+    Unknown,
+    /// The node may not look up more tokens at this moment.
+    TooManyLookups,
+    /// The database failed.
+    Store(StoreError),
+}
+
+/// An unknown token and until when it is taken for one.
+type Slot = Option<(TokenHash, Duration)>;
+
+/// The tokens this node has met.
+#[derive(Debug)]
+pub struct Tokens {
+    known: RwLock<HashMap<TokenHash, Arc<Caller>>>,
+    unknown: Mutex<Box<[Slot]>>,
+    lookups: Limiter,
+    policy: Policy,
+    ttl: Duration,
+    ticks: Ticks,
+}
+
+impl Tokens {
+    /// None yet.
+    pub fn new(limits: &Limits, ticks: Ticks) -> Self {
+        let per_second = limits.token_lookups_per_second;
+        Self {
+            known: RwLock::default(),
+            unknown: Mutex::new(vec![None; UNKNOWN_SLOTS].into_boxed_slice()),
+            lookups: Limiter::new(Policy::per_second("lookup", per_second, per_second), ticks.clone()),
+            policy: Policy::per_second("api", limits.api_per_second, limits.api_burst),
+            ttl: limits.token_cache_ttl,
+            ticks,
+        }
+    }
+
+    /// Whose token this is. The operator's is unknown here: it is for the operator's listener.
+    pub async fn resolve(&self, token: &Token, store: &Store, now: DateTime<Utc>) -> Result<Arc<Caller>, Unresolved> {
+        if token.kind() == TokenKind::Operator {
+            return Err(Unresolved::Unknown);
+        }
+        let hash = token.hash();
+        let known = self.known.read().get(&hash).cloned();
+        if let Some(caller) = &known
+            && self.ticks.elapsed() < caller.fresh_until
+        {
+            let expired = caller.expires_at.is_some_and(|expiry| expiry <= now);
+            return if expired { Err(Unresolved::Unknown) } else { Ok(Arc::clone(caller)) };
+        }
+        if known.is_none() {
+            if self.is_unknown(&hash) {
+                return Err(Unresolved::Unknown);
+            }
+            self.lookups.check().map_err(|_| Unresolved::TooManyLookups)?;
+        }
+        let mut conn = store.acquire().await.map_err(Unresolved::Store)?;
+        let found = token::find_live(&mut conn, &hash, now).await.map_err(Unresolved::Store)?;
+        let limiter = known.map(|caller| Arc::clone(&caller.limiter));
+        let Some(caller) = found.and_then(|found| self.caller(found, limiter)).map(Arc::new) else {
+            self.known.write().remove(&hash);
+            self.remember_unknown(hash);
+            return Err(Unresolved::Unknown);
+        };
+        self.known.write().insert(hash, Arc::clone(&caller));
+        Ok(caller)
+    }
+
+    fn caller(&self, found: LiveToken, limiter: Option<Arc<Limiter>>) -> Option<Caller> {
+        Some(Caller {
+            token_id: found.id,
+            kind: found.kind,
+            account_id: found.account_id?,
+            instance_id: found.instance_id,
+            last4: found.last4,
+            require_header_auth: found.require_header_auth,
+            allow_get_control: found.allow_get_control,
+            limiter: limiter.unwrap_or_else(|| Arc::new(Limiter::new(self.policy, self.ticks.clone()))),
+            scopes: found.scopes,
+            expires_at: found.expires_at,
+            fresh_until: self.ticks.elapsed() + self.ttl,
+        })
+    }
+
+    /// Forgets tokens that were revoked.
+    pub fn drop_revoked(&self, hashes: &[TokenHash]) {
+        if hashes.is_empty() {
+            return;
+        }
+        let mut known = self.known.write();
+        for hash in hashes {
+            known.remove(hash);
+        }
+    }
+
+    /// Forgets the tokens of an instance that was deleted.
+    pub fn drop_instance(&self, id: InstanceId) {
+        self.known.write().retain(|_, caller| caller.instance_id != Some(id));
+    }
+
+    /// Forgets tokens that were not used of late, and gives the memory back.
+    pub fn prune(&self) {
+        let now = self.ticks.elapsed();
+        let mut known = self.known.write();
+        known.retain(|_, caller| now < caller.fresh_until);
+        known.shrink_to_fit();
+    }
+
+    fn is_unknown(&self, hash: &TokenHash) -> bool {
+        let now = self.ticks.elapsed();
+        matches!(&self.unknown.lock()[slot(hash)], Some((other, until)) if other == hash && now < *until)
+    }
+
+    fn remember_unknown(&self, hash: TokenHash) {
+        self.unknown.lock()[slot(&hash)] = Some((hash, self.ticks.elapsed() + self.ttl));
+    }
+}
+
+fn slot(hash: &TokenHash) -> usize {
+    usize::from(u16::from_le_bytes([hash.0[0], hash.0[1]])) % UNKNOWN_SLOTS
+}
