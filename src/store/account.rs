@@ -61,7 +61,6 @@ pub async fn lock(conn: &mut PgConnection, id: AccountId) -> Result<Option<Accou
     })
     .map_err(StoreError::while_("lock the account"))
 }
-
 /// Locks the table until the transaction ends if no account was ever made; `false` if one was. Of two first starts at
 /// once, the second waits here and then finds the account of the first.
 pub async fn lock_if_none(conn: &mut PgConnection) -> Result<bool, StoreError> {
