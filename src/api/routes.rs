@@ -32,9 +32,7 @@ pub(super) fn add(config: &mut web::ServiceConfig) {
 
 /// Adds the health of the node, which both listeners tell.
 pub(super) fn add_health(config: &mut web::ServiceConfig) {
-    config
-        .service(route("/health/live", GET, health::live))
-        .service(route("/health/ready", GET, health::ready));
+    config.service(route("/health/live", GET, health::live)).service(route("/health/ready", GET, health::ready));
 }
 
 /// A resource that answers to `methods`, and to any other with 405.
