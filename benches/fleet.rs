@@ -86,7 +86,8 @@ impl Gateway {
         let instance = created["instance_id"].as_str().unwrap();
         let envelope = self.post("/v2/auth/qr", json!({ "instance_id": instance, "wait": 25 })).await;
         let until_code = begun.elapsed();
-        let code: Value = serde_json::from_slice(&STANDARD.decode(envelope["data"].as_str().unwrap()).unwrap()).unwrap();
+        let code: Value =
+            serde_json::from_slice(&STANDARD.decode(envelope["data"].as_str().unwrap()).unwrap()).unwrap();
         let phone = self.phone("/phones", json!({})).await;
         let scan = format!("/phones/{}/scan", phone["number"].as_str().unwrap());
         let device = self.phone(&scan, json!({ "value": code["value"] })).await;
@@ -102,6 +103,7 @@ impl Gateway {
 }
 
 fn main() {
+    wagate::app::install_crypto_provider();
     let fleet = std::env::var("WAGATE_BENCH_FLEET").map_or(200, |number| number.parse().unwrap());
     tokio::runtime::Runtime::new().unwrap().block_on(measure(fleet));
 }
@@ -113,8 +115,16 @@ async fn measure(fleet: usize) {
     let folder = data.path().join("gateway").display().to_string();
     let at = sandbox.told("sandbox_url");
     let gateway = Process::start(&[
-        "serve", "--ready-json", "--listen", "127.0.0.1:0", "--operator-listen", "127.0.0.1:0", "--data-dir", &folder,
-        "--sandbox-at", at,
+        "serve",
+        "--ready-json",
+        "--listen",
+        "127.0.0.1:0",
+        "--operator-listen",
+        "127.0.0.1:0",
+        "--data-dir",
+        &folder,
+        "--sandbox-at",
+        at,
     ]);
     let api = Gateway {
         http: reqwest::Client::new(),
@@ -135,7 +145,11 @@ async fn measure(fleet: usize) {
     println!("instances linked: {fleet} (after {} to warm up), {AT_ONCE} at a time, in {took:.1?}", warm.len());
     println!("resident memory of the gateway: {before} KiB before, {after} KiB after");
     println!("  per linked instance: {:.0} KiB (aim: 250)", (after as f64 - before as f64) / fleet as f64);
-    println!("create to first code: median {:.0?} (aim: 500ms), p90 {:.0?}", first_codes[fleet / 2], first_codes[fleet * 9 / 10]);
+    println!(
+        "create to first code: median {:.0?} (aim: 500ms), p90 {:.0?}",
+        first_codes[fleet / 2],
+        first_codes[fleet * 9 / 10]
+    );
 }
 
 /// As root the private PostgreSQL runs as another user, who must be able to pass through.

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::support::client::Client;
 use crate::support::database::TestDatabase;
-use crate::support::network::Network;
+use crate::support::network::{Network, http};
 use crate::support::process::Process;
 
 struct Pair {
@@ -85,7 +85,7 @@ async fn no_log_at_trace_holds_a_token_a_code_or_a_number() {
     let (value, _) = client.code(instance).await;
     let number = network.phone().await;
     let query = format!("{}/v2/session/info?instance_id={instance}&access_token={token}", gateway.told("url"));
-    assert_eq!(reqwest::get(&query).await.unwrap().status(), StatusCode::OK);
+    assert_eq!(http().get(&query).send().await.unwrap().status(), StatusCode::OK);
     client.scan(&network, instance, &number).await;
     let working = client.reaches(instance, "WORKING").await;
     let lid = working["me"]["lid"].as_str().unwrap_or("no lid at all").split('@').next().unwrap().to_owned();

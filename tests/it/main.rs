@@ -10,6 +10,8 @@ mod embedded;
 #[cfg(feature = "sandbox")]
 mod engine;
 #[cfg(feature = "sandbox")]
+mod faults;
+#[cfg(feature = "sandbox")]
 mod fleet;
 mod imports;
 #[cfg(feature = "sandbox")]

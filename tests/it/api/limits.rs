@@ -48,7 +48,7 @@ async fn a_token_is_limited_over_all_routes_together() {
 }
 
 #[tokio::test]
-async fn failures_drain_their_addresss_bucket_and_never_a_valid_callers() {
+async fn failures_drain_the_bucket_of_their_address_and_never_that_of_a_valid_caller() {
     let gateway = Gateway::with(|config| config.server.trusted_proxies = vec!["127.0.0.1".into()]).await;
     let from = |address: &str, token: &str| {
         let request = gateway.request("GET", "/v2/session/list").header("X-Forwarded-For", address);

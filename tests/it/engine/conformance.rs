@@ -231,7 +231,7 @@ async fn perform(backend: &dyn Backend, with: &Arguments) -> String {
 }
 
 #[tokio::test]
-async fn our_storage_answers_like_the_librarys_own() {
+async fn our_storage_answers_like_that_of_the_library() {
     let house = House::new().await;
     let (id, fence) = house.instance("7K2M9QX4T0AB").await;
     let ours = house.backend(id, fence).await;

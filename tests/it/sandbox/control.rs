@@ -90,7 +90,7 @@ async fn wrong_requests_get_their_own_errors() {
     let cases = [
         ("POST", "/phones", Some(taken), 409, "phone_exists"),
         ("POST", "/phones", Some(json!({"number": "call me"})), 400, "invalid_parameter"),
-        ("POST", "/phones", Some(json!({"numbr": "15550100001"})), 400, "malformed_body"),
+        ("POST", "/phones", Some(json!({"phone": "15550100001"})), 400, "malformed_body"),
         ("POST", "/phones/15550100000/scan", Some(json!({"value": "not a code"})), 422, "not_a_code"),
         ("POST", "/phones/15550100000/scan", None, 400, "malformed_body"),
         ("POST", "/phones/15550109999/scan", Some(json!({"value": "x"})), 404, "phone_not_found"),

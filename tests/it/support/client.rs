@@ -7,7 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use super::network::Network;
+use super::network::{Network, http};
 use super::wait::{until, until_within};
 
 /// A gateway and an account's key.
@@ -20,7 +20,7 @@ pub(crate) struct Client {
 
 impl Client {
     pub(crate) fn new(url: &str, key: &str) -> Self {
-        Self { url: url.to_owned(), key: key.to_owned(), http: reqwest::Client::new() }
+        Self { url: url.to_owned(), key: key.to_owned(), http: http() }
     }
 
     /// Sends JSON; status and JSON body.

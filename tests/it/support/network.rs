@@ -3,6 +3,12 @@
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
+/// An HTTP client. TLS wants its cryptography named before the first one is made, though nothing here uses TLS.
+pub(crate) fn http() -> reqwest::Client {
+    wagate::app::install_crypto_provider();
+    reqwest::Client::new()
+}
+
 /// A sandbox network at an address.
 #[derive(Debug, Clone)]
 pub(crate) struct Network {
@@ -13,7 +19,7 @@ pub(crate) struct Network {
 impl Network {
     /// The network whose control API is at `url`.
     pub(crate) fn at(url: &str) -> Self {
-        Self { url: url.trim_end_matches('/').to_owned(), http: reqwest::Client::new() }
+        Self { url: url.trim_end_matches('/').to_owned(), http: http() }
     }
 
     /// Sends a request; status and JSON body (null if there is none).
