@@ -144,7 +144,7 @@ async fn measure(fleet: usize) {
     first_codes.sort();
     println!("instances linked: {fleet} (after {} to warm up), {AT_ONCE} at a time, in {took:.1?}", warm.len());
     println!("resident memory of the gateway: {before} KiB before, {after} KiB after");
-    println!("  per linked instance: {:.0} KiB (aim: 250)", (after as f64 - before as f64) / fleet as f64);
+    println!("  per linked instance: {} KiB (aim: 250)", after.saturating_sub(before) / fleet as u64);
     println!(
         "create to first code: median {:.0?} (aim: 500ms), p90 {:.0?}",
         first_codes[fleet / 2],

@@ -39,7 +39,7 @@ impl Arguments {
     }
 }
 
-pub(super) fn run(arguments: Arguments) -> anyhow::Result<()> {
+pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let client = Client::new(&arguments.url, arguments.key()?)?;
     let mut screen = Screen::new();
     let number = super::runtime()?.block_on(async {

@@ -78,6 +78,7 @@ impl NodeTask {
     }
 
     /// Writes every id down before registering under it, for whoever comes after us on this machine.
+    #[must_use]
     pub fn recorded_in(self, boots: Boots) -> Self {
         Self { boots: Some(boots), ..self }
     }
