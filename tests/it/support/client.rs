@@ -26,7 +26,7 @@ impl Client {
     /// Sends JSON; status and JSON body.
     pub(crate) async fn call(&self, method: Method, path: &str, body: &Value) -> (StatusCode, Value) {
         let url = format!("{}{path}", self.url);
-        let request = self.http.request(method, url).bearer_auth(&self.key).json(body).timeout(Duration::from_secs(60));
+        let request = self.http.request(method, url).bearer_auth(&self.key).json(body).timeout(Duration::from_mins(1));
         let response = request.send().await.expect("the gateway answers");
         let status = response.status();
         (status, response.json().await.unwrap_or_default())

@@ -13,8 +13,7 @@ fn luma(image: &image::GrayImage) -> String {
     let grids = prepared.detect_grids();
     assert_eq!(grids.len(), 1, "rqrr finds one code");
     let (_, by_rqrr) = grids[0].decode().expect("rqrr reads it");
-    let mut hints = rxing::DecodeHints::default();
-    hints.TryHarder = Some(true);
+    let mut hints = rxing::DecodeHints { TryHarder: Some(true), ..Default::default() };
     let by_zxing = rxing::helpers::detect_in_luma_with_hints(
         image.as_raw().clone(),
         image.width(),
