@@ -22,12 +22,16 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
+use secrecy::SecretBox;
 use sqlx::postgres::PgPoolOptions;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use uuid::Uuid;
 use wagate::api::sessions::{Readiness, Sessions};
 use wagate::api::{self, ApiParts, ApiState};
+use wagate::cluster::Owner;
+use wagate::cluster::forward::Forwarder;
+use wagate::cluster::passport::NodeSecret;
 use wagate::config::Config;
 use wagate::domain::account::AccountId;
 use wagate::domain::clock::{Clock, SystemClock};
@@ -40,7 +44,7 @@ use wagate::qr::{Matrix, render};
 use wagate::store::account::{self, Account};
 use wagate::store::instance::{self, Instance};
 use wagate::store::token::{self, Holder};
-use wagate::store::{MIGRATOR, Store};
+use wagate::store::{MIGRATOR, Store, StoreError};
 use wagate::supervisor::{LogoutOutcome, QrRefusal, SupervisorError};
 
 const ROUNDS: usize = 7;
@@ -88,6 +92,12 @@ impl Sessions for OneCode {
     async fn wait_for(&self, _: InstanceId, _: &[Status], _: Duration) -> Result<SessionView, SupervisorError> {
         Err(SupervisorError::NotFound)
     }
+
+    async fn owner_of(&self, _: InstanceId) -> Result<Owner, StoreError> {
+        Ok(Owner::Here)
+    }
+
+    fn forget_owner(&self, _: InstanceId) {}
 
     fn readiness(&self) -> Readiness {
         Readiness { lease: true, engine: true }
@@ -179,6 +189,8 @@ async fn gateway() -> (SocketAddr, Token, Bytes) {
         clock: Arc::new(SystemClock),
         ticks: Ticks::monotonic(),
         rng,
+        forwarder: Forwarder::new(Duration::from_secs(1), NodeSecret::new(SecretBox::default()))
+            .expect("a client is built"),
         server_name: "bench".into(),
     };
     let state = Data::new(ApiState::new(parts).expect("no proxies are trusted"));

@@ -13,12 +13,15 @@ use actix_web::{App, HttpServer};
 use anyhow::Context;
 use rand::rngs::{StdRng, SysRng};
 use rand::{Rng, SeedableRng};
+use secrecy::zeroize::Zeroizing;
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 use tracing::{error, info};
 
 use crate::api::upkeep::Upkeep;
 use crate::api::{self, ApiParts, ApiState};
+use crate::cluster::forward::Forwarder;
+use crate::cluster::passport::NodeSecret;
 use crate::cluster::{Boots, Cluster, NodeSettings};
 use crate::config::{self, Config};
 use crate::domain::clock::Clock;
@@ -27,7 +30,7 @@ use crate::lifecycle::Lifecycle;
 use crate::limit::Ticks;
 use crate::store::embedded::Embedded;
 use crate::store::vault::Vault;
-use crate::store::{Store, StoreError, node};
+use crate::store::{Store, StoreError, cluster_secret, node};
 use crate::supervisor::{Supervisor, SupervisorDeps};
 
 mod data_dir;
@@ -81,6 +84,7 @@ impl Application {
 
         let (store, embedded) = Store::open(&config.database, &data_dir).await?;
         let vault = Arc::new(Vault::open(&config.vault, &data_dir, store.pool()).await?);
+        let secret = node_secret(&store, &mut rng).await?;
         let first_start = FirstStart::of(&store, clock.now(), &mut rng).await?;
 
         let lifecycle = Lifecycle::default();
@@ -120,6 +124,7 @@ impl Application {
             config: &config,
             store: store.clone(),
             sessions: Arc::new(supervisor),
+            forwarder: Forwarder::new(forward_timeout(&config.engine), secret)?,
             clock,
             ticks: Ticks::monotonic(),
             rng,
@@ -286,6 +291,20 @@ fn node_settings(config: &config::Node, address: SocketAddr) -> NodeSettings {
     };
     let advertise = if config.advertise.is_empty() { address.to_string() } else { config.advertise.clone() };
     NodeSettings::from_config(config, name, advertise)
+}
+
+/// What this node and the others on its database know each other by.
+async fn node_secret(store: &Store, rng: &mut StdRng) -> Result<NodeSecret, StoreError> {
+    let mut drawn = Zeroizing::new([0; 32]);
+    rng.fill_bytes(&mut *drawn);
+    let mut conn = store.acquire().await?;
+    Ok(NodeSecret::new(cluster_secret::read_or_keep(&mut conn, &drawn).await?))
+}
+
+/// How long the owner of an instance may take to answer: more than the longest wait a request may ask for, and than a
+/// logout that has to connect first.
+fn forward_timeout(engine: &config::Engine) -> Duration {
+    Duration::from_secs(api::LONGEST_WAIT.into()).max(engine.connect_timeout) + Duration::from_secs(10)
 }
 
 /// Frees at once what nodes that died on this machine still hold, instead of waiting for their leases to run out.

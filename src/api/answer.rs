@@ -1,4 +1,5 @@
-//! The frame around every answer: the request's id, the headers each answer carries, and the rendering of errors.
+//! The frame around every answer: the request's id, the headers each answer carries, and the rendering of errors. Where
+//! another node owns the instance, the answer is that node's ([`super::forward`]).
 //!
 //! An error is rendered here and not where it arises, because its body names the request; a failure of ours is logged
 //! here, once, with that name. Logs name the matched route: a URI may hold a token.
@@ -14,12 +15,13 @@ use actix_web::http::header::{
 };
 use actix_web::middleware::Next;
 use actix_web::web::Data;
-use actix_web::{HttpMessage, HttpResponse};
+use actix_web::{HttpMessage, HttpRequest, HttpResponse};
 
 use crate::domain::token::TokenKind;
 use crate::limit::Standing;
 
 use super::error::{ApiError, ErrorBody};
+use super::forward;
 use super::state::ApiState;
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -33,13 +35,20 @@ pub(super) async fn frame(
 ) -> Result<ServiceResponse, actix_web::Error> {
     let state = request.app_data::<Data<ApiState>>().cloned().expect("every route is configured with the state");
     let id = given_id(request.headers()).unwrap_or_else(|| state.uuid().to_string());
-    let mut response = match next.call(request).await?.map_into_boxed_body() {
-        response if response.response().error().is_some() => render(response, &id),
-        response => response,
+    let (request, response) = next.call(request).await?.map_into_boxed_body().into_parts();
+    let mut response = match response.error().map(|error| error.as_error::<ApiError>()) {
+        None => response,
+        Some(Some(ApiError::Elsewhere { addr })) => {
+            let answer = forward::answer(&state, &request, addr, &id).await;
+            answer.unwrap_or_else(|error| render(&request, &error, &id))
+        }
+        Some(Some(error)) => render(&request, error, &id),
+        // The framework's own, such as a broken extractor: never a client's to see.
+        Some(None) => render(&request, &ApiError::Internal("the framework refused the request".into()), &id),
     };
-    let standing = response.request().extensions().get::<Standing>().copied();
+    let standing = request.extensions().get::<Standing>().copied();
     common_headers(response.headers_mut(), &id, standing);
-    Ok(response)
+    Ok(ServiceResponse::new(request, response))
 }
 
 /// The caller's own `X-Request-Id`, if it is a short word that cannot be mistaken for a token.
@@ -51,16 +60,7 @@ fn given_id(headers: &HeaderMap) -> Option<String> {
     sane.then(|| id.to_owned())
 }
 
-fn render(response: ServiceResponse, id: &str) -> ServiceResponse {
-    let (request, response) = response.into_parts();
-    let foreign;
-    let error = if let Some(error) = response.error().and_then(|error| error.as_error::<ApiError>()) {
-        error
-    } else {
-        // The framework's own, such as a broken extractor: never a client's to see.
-        foreign = ApiError::Internal("the framework refused the request".into());
-        &foreign
-    };
+fn render(request: &HttpRequest, error: &ApiError, id: &str) -> HttpResponse {
     if let ApiError::Internal(_) = error {
         let route = request.match_pattern().unwrap_or_default();
         tracing::error!(request.id = %id, http.route = %route, error = %chain(error), "a request failed");
@@ -83,7 +83,7 @@ fn render(response: ServiceResponse, id: &str) -> ServiceResponse {
         answer.force_close();
     }
     let body = serde_json::to_vec(&ErrorBody::new(error, id)).expect("an error has no keys but text");
-    ServiceResponse::new(request, answer.body(body))
+    answer.body(body)
 }
 
 fn common_headers(headers: &mut HeaderMap, id: &str, standing: Option<Standing>) {
@@ -91,7 +91,8 @@ fn common_headers(headers: &mut HeaderMap, id: &str, standing: Option<Standing>)
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
     headers.insert(X_REQUEST_ID, HeaderValue::from_str(id).expect("an id is made of visible ASCII"));
-    if let Some(standing) = standing {
+    // The owner of an instance has told of the limit that was nearest; ours does not replace it.
+    if let Some(standing) = standing.filter(|_| !headers.contains_key(&RATE_LIMIT)) {
         let value = |text: String| HeaderValue::try_from(text).expect("names and numbers are visible ASCII");
         headers.insert(RATE_LIMIT_POLICY, value(standing.policy_header()));
         headers.insert(RATE_LIMIT, value(standing.header()));

@@ -77,6 +77,15 @@ pub enum ApiError {
     /// WhatsApp could not be reached; nothing was changed.
     #[error("WhatsApp could not be reached. Retry after {DEFAULT_RETRY_AFTER} s.")]
     UpstreamUnreachable,
+    /// The instance belongs to the node at that address. Never told: the frame asks that node for the answer.
+    #[error("Another node serves this instance.")]
+    Elsewhere {
+        /// `host:port`
+        addr: String,
+    },
+    /// A node carried the request here, and it belongs to yet another node.
+    #[error("This node does not serve the instance.")]
+    Misdirected,
     /// No node serves the instance at this moment.
     #[error("The node that serves this instance could not be reached. Retry after {DEFAULT_RETRY_AFTER} s.")]
     OwnerUnreachable,
@@ -160,7 +169,8 @@ impl ApiError {
             Self::SessionStatus(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::RateLimited(_) => StatusCode::TOO_MANY_REQUESTS,
             Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
-            Self::UpstreamUnreachable | Self::OwnerUnreachable => StatusCode::BAD_GATEWAY,
+            Self::UpstreamUnreachable | Self::OwnerUnreachable | Self::Elsewhere { .. } => StatusCode::BAD_GATEWAY,
+            Self::Misdirected => StatusCode::MISDIRECTED_REQUEST,
             Self::Busy => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
@@ -184,7 +194,8 @@ impl ApiError {
             Self::QuotaReached { .. } => "quota_reached",
             Self::SessionStatus(mismatch) => mismatch.code,
             Self::UpstreamUnreachable => "upstream_unreachable",
-            Self::OwnerUnreachable => "owner_unreachable",
+            Self::OwnerUnreachable | Self::Elsewhere { .. } => "owner_unreachable",
+            Self::Misdirected => "misdirected",
             Self::Busy => "busy",
             Self::Internal(_) => "internal_error",
         }
@@ -195,7 +206,7 @@ impl ApiError {
         match self {
             Self::RateLimited(refused) => Some(retry_seconds(refused)),
             Self::SessionStatus(mismatch) => mismatch.retry_after,
-            Self::UpstreamUnreachable | Self::OwnerUnreachable => Some(DEFAULT_RETRY_AFTER),
+            Self::UpstreamUnreachable | Self::OwnerUnreachable | Self::Elsewhere { .. } => Some(DEFAULT_RETRY_AFTER),
             Self::Busy => Some(2),
             Self::NotFound
             | Self::MethodNotAllowed { .. }
@@ -209,6 +220,7 @@ impl ApiError {
             | Self::SessionNotFound
             | Self::Forbidden { .. }
             | Self::QuotaReached { .. }
+            | Self::Misdirected
             | Self::Internal(_) => None,
         }
     }
@@ -241,8 +253,8 @@ impl From<SupervisorError> for ApiError {
         match error {
             SupervisorError::NotFound => Self::SessionNotFound,
             SupervisorError::Unreachable => Self::UpstreamUnreachable,
-            // Until requests are forwarded, another node's instance is as far away as one whose owner is gone.
-            SupervisorError::Elsewhere { .. } | SupervisorError::NotServing => Self::OwnerUnreachable,
+            SupervisorError::Elsewhere { addr } => Self::Elsewhere { addr },
+            SupervisorError::NotServing => Self::OwnerUnreachable,
             SupervisorError::NotStored | SupervisorError::Store(_) => Self::Internal(Box::new(error)),
         }
     }

@@ -9,6 +9,7 @@ mod audit;
 pub mod auth;
 pub mod error;
 pub mod extract;
+mod forward;
 pub mod health;
 mod respond;
 mod routes;
@@ -20,6 +21,9 @@ pub mod upkeep;
 
 use actix_web::middleware::from_fn;
 use actix_web::web::{self, Data, ServiceConfig};
+
+/// The longest a request may ask to wait, for a code or for a status, in seconds.
+pub const LONGEST_WAIT: u32 = 25;
 
 pub use state::{ApiParts, ApiState};
 

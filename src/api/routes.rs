@@ -6,7 +6,7 @@ use actix_web::{FromRequest, Handler, HttpRequest, HttpResponse, Resource, Respo
 
 use super::error::ApiError;
 use super::extract::drain;
-use super::{auth, health, session};
+use super::{auth, forward, health, session};
 
 const READ: (&str, &[Method]) = ("GET, HEAD, POST", &[Method::GET, Method::HEAD, Method::POST]);
 const CONTROL: (&str, &[Method]) = ("POST, GET", &[Method::POST, Method::GET]);
@@ -26,7 +26,7 @@ pub(super) fn add(config: &mut web::ServiceConfig) {
         .service(route("/v2/session/stop", CONTROL, session::stop::stop))
         .service(route("/v2/session/restart", CONTROL, session::restart::restart))
         .service(route("/v2/session/logout", POST, session::logout::logout))
-        .service(route("/v2/session/delete", DELETE, session::delete::delete));
+        .service(route(forward::DELETE, DELETE, session::delete::delete));
     add_health(config);
 }
 

@@ -6,9 +6,11 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
+use crate::cluster::Owner;
 use crate::domain::instance::InstanceId;
 use crate::domain::qr_code::QrCode;
 use crate::domain::session::{SessionView, Status};
+use crate::store::StoreError;
 use crate::supervisor::{LogoutOutcome, QrRefusal, Supervisor, SupervisorError};
 
 /// The sessions of this gateway; each method is [`Supervisor`]'s of that name.
@@ -45,6 +47,12 @@ pub trait Sessions: Send + Sync + 'static {
         statuses: &[Status],
         timeout: Duration,
     ) -> Result<SessionView, SupervisorError>;
+
+    /// Who must be asked about an instance.
+    async fn owner_of(&self, id: InstanceId) -> Result<Owner, StoreError>;
+
+    /// Whom this node took for the owner of an instance is not.
+    fn forget_owner(&self, id: InstanceId);
 
     /// What this node needs in order to serve sessions.
     fn readiness(&self) -> Readiness;
@@ -100,6 +108,14 @@ impl Sessions for Supervisor {
         timeout: Duration,
     ) -> Result<SessionView, SupervisorError> {
         Self::wait_for(self, id, statuses, timeout).await
+    }
+
+    async fn owner_of(&self, id: InstanceId) -> Result<Owner, StoreError> {
+        Self::owner_of(self, id).await
+    }
+
+    fn forget_owner(&self, id: InstanceId) {
+        Self::forget_owner(self, id);
     }
 
     fn readiness(&self) -> Readiness {

@@ -9,6 +9,7 @@ use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use uuid::Uuid;
 
+use crate::cluster::forward::Forwarder;
 use crate::config::Config;
 use crate::domain::account::AccountId;
 use crate::domain::clock::Clock;
@@ -33,6 +34,8 @@ pub struct ApiParts<'a> {
     pub store: Store,
     /// The running sessions.
     pub sessions: Arc<dyn Sessions>,
+    /// The way to other nodes.
+    pub forwarder: Forwarder,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// The time limits go by.
@@ -47,6 +50,7 @@ pub struct ApiParts<'a> {
 pub struct ApiState {
     pub(crate) store: Store,
     pub(crate) sessions: Arc<dyn Sessions>,
+    pub(crate) forwarder: Forwarder,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) server_name: String,
     pub(crate) tokens: Tokens,
@@ -72,6 +76,7 @@ impl ApiState {
             trusted_proxies: TrustedProxies::parse(&parts.config.server.trusted_proxies)?,
             store: parts.store,
             sessions: parts.sessions,
+            forwarder: parts.forwarder,
             clock: parts.clock,
             server_name: parts.server_name,
             rounds: Rounds::default(),

@@ -1,16 +1,20 @@
 //! Carrying a request to the node that owns its instance, once.
 
+use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use chrono::{DateTime, Utc};
+use http::{HeaderMap, HeaderName, Method, StatusCode, header};
+use url::Position;
 
-/// Marks a request that was carried already: the node that gets it answers itself, or 421.
-pub const FORWARDED: HeaderName = HeaderName::from_static("x-wagate-forwarded");
+use super::passport::{FORWARDED, NodeSecret, Origin, Subject};
 
-/// Headers that belong to one connection (RFC 9110, 7.6.1) and never travel on.
-const HOP_BY_HOP: [HeaderName; 9] = [
+/// Headers that belong to one connection (RFC 9110, 7.6.1) or one exchange on it, and never travel on.
+const HOP_BY_HOP: [HeaderName; 10] = [
     header::CONNECTION,
+    header::EXPECT,
     header::HOST,
     header::CONTENT_LENGTH,
     header::TE,
@@ -25,6 +29,22 @@ const HOP_BY_HOP: [HeaderName; 9] = [
 #[derive(Debug, Clone)]
 pub struct Forwarder {
     client: reqwest::Client,
+    secret: Arc<NodeSecret>,
+}
+
+/// A request to carry.
+#[derive(Debug, Clone)]
+pub struct Carried {
+    /// Its method.
+    pub method: Method,
+    /// As it stands in the request line.
+    pub path_and_query: String,
+    /// All of its headers.
+    pub headers: HeaderMap,
+    /// All of its body.
+    pub body: Bytes,
+    /// Whom it is from.
+    pub client: IpAddr,
 }
 
 /// What the owner answered.
@@ -54,7 +74,7 @@ pub enum ForwardError {
 
 impl Forwarder {
     /// A forwarder that gives an owner `timeout` to answer; it must exceed the longest `wait` a request may ask for.
-    pub fn new(timeout: Duration) -> Result<Self, ForwardError> {
+    pub fn new(timeout: Duration, secret: NodeSecret) -> Result<Self, ForwardError> {
         let client = reqwest::Client::builder()
             .connect_timeout(Duration::from_secs(3))
             .timeout(timeout)
@@ -62,35 +82,44 @@ impl Forwarder {
             .no_proxy()
             .build()
             .map_err(ForwardError::Build)?;
-        Ok(Self { client })
+        Ok(Self { client, secret: Arc::new(secret) })
+    }
+
+    /// Where a request that came here is from, by the passport it shows.
+    pub fn origin(&self, passport: &str, subject: Subject<'_>, now: DateTime<Utc>) -> Origin {
+        self.secret.examine(passport, subject, now)
     }
 
     /// Carries a request to `owner_addr` (`host:port`) and brings the answer back.
     pub async fn send(
         &self,
-        method: Method,
-        path_and_query: &str,
-        mut headers: HeaderMap,
-        body: Bytes,
+        carried: Carried,
         owner_addr: &str,
+        now: DateTime<Utc>,
     ) -> Result<Forwarded, ForwardError> {
+        let Carried { method, path_and_query, mut headers, body, client } = carried;
         strip(&mut headers);
-        headers.insert(FORWARDED, HeaderValue::from_static("1"));
-        let answer = self
-            .client
-            .request(method, format!("http://{owner_addr}{path_and_query}"))
-            .headers(headers)
-            .body(body)
-            .send()
-            .await
-            .map_err(|error| ForwardError::Unreachable(error.without_url()))?;
+        let unreachable = |error: reqwest::Error| ForwardError::Unreachable(error.without_url());
+        let request = self.client.request(method, format!("http://{owner_addr}{path_and_query}")).headers(headers);
+        let mut request = request.body(body.clone()).build().map_err(unreachable)?;
+        let passport = {
+            // The request line as the owner will read it, which is not always as the client wrote it.
+            let subject = Subject {
+                method: request.method().as_str(),
+                path_and_query: &request.url()[Position::BeforePath..Position::AfterQuery],
+                body: &body,
+            };
+            self.secret.issue(subject, client, now)
+        };
+        request.headers_mut().insert(FORWARDED, passport);
+        let answer = self.client.execute(request).await.map_err(unreachable)?;
         let status = answer.status();
         if status == StatusCode::MISDIRECTED_REQUEST {
             return Err(ForwardError::Misdirected);
         }
         let mut headers = answer.headers().clone();
         strip(&mut headers);
-        let body = answer.bytes().await.map_err(|error| ForwardError::Unreachable(error.without_url()))?;
+        let body = answer.bytes().await.map_err(unreachable)?;
         Ok(Forwarded { status, headers, body })
     }
 }
@@ -111,6 +140,8 @@ fn strip(headers: &mut HeaderMap) {
 
 #[cfg(test)]
 mod tests {
+    use http::HeaderValue;
+
     use super::*;
 
     #[test]

@@ -7,6 +7,7 @@ mod boots;
 pub mod forward;
 mod node;
 mod owner;
+pub mod passport;
 
 use std::sync::Arc;
 

@@ -8,6 +8,7 @@ use sqlx::{Connection as _, PgPool, Postgres, Transaction};
 
 pub mod account;
 pub mod audit;
+pub mod cluster_secret;
 pub mod embedded;
 pub mod engine_state;
 pub mod instance;

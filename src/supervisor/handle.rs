@@ -139,6 +139,11 @@ impl Supervisor {
         self.inner.cluster.owner_of(id).await
     }
 
+    /// Whom [`Self::owner_of`] named is not the owner, or cannot be reached: the next look goes to the database.
+    pub fn forget_owner(&self, id: InstanceId) {
+        self.inner.cluster.forget_owner(id);
+    }
+
     /// It should run: idempotent, and the way out of every `FAILED`.
     pub async fn start(&self, id: InstanceId) -> Result<SessionView, SupervisorError> {
         self.wish(id, Event::Start).await

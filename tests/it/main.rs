@@ -13,6 +13,8 @@ mod engine;
 mod faults;
 #[cfg(feature = "sandbox")]
 mod fleet;
+#[cfg(feature = "sandbox")]
+mod forwarding;
 mod imports;
 #[cfg(feature = "sandbox")]
 mod onboarding;

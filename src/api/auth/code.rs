@@ -6,6 +6,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use serde_json::json;
 
+use crate::api;
 use crate::api::error::{ApiError, DEFAULT_RETRY_AFTER, StatusMismatch};
 use crate::api::extract::Call;
 use crate::domain::instance::InstanceId;
@@ -18,7 +19,7 @@ use crate::supervisor::{QrRefusal, QrRefusalKind};
 pub(super) const DEFAULT_WAIT: u32 = 5;
 
 /// The longest wait, in seconds.
-pub(super) const MAX_WAIT: u32 = 25;
+pub(super) const MAX_WAIT: u32 = api::LONGEST_WAIT;
 
 /// Seconds after which a pairing is over, one way or the other.
 const PAIRING_RETRY_AFTER: u64 = 2;

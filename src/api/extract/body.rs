@@ -6,7 +6,6 @@
 
 use std::time::Duration;
 
-use actix_web::HttpRequest;
 use actix_web::dev::Payload;
 use actix_web::http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap};
 use bytes::{Bytes, BytesMut};
@@ -38,19 +37,19 @@ pub async fn drain(payload: &mut Payload) -> Result<(), ApiError> {
     read(payload).await.map(|_| ())
 }
 
-/// Reads the body and its fields.
-pub(super) async fn fields(request: &HttpRequest, payload: &mut Payload) -> Result<Fields, ApiError> {
-    let body = read(payload).await?;
+/// The fields of a body that was read.
+pub(super) fn fields(headers: &HeaderMap, body: &[u8]) -> Result<Fields, ApiError> {
     if body.is_empty() {
         return Ok(Fields::None);
     }
-    match Format::of(request.headers()).ok_or(ApiError::UnsupportedMediaType)? {
-        Format::Json => json::object(&body).map(Fields::Json),
-        Format::Form => Ok(Fields::Form(form_urlencoded::parse(&body).into_owned().collect())),
+    match Format::of(headers).ok_or(ApiError::UnsupportedMediaType)? {
+        Format::Json => json::object(body).map(Fields::Json),
+        Format::Form => Ok(Fields::Form(form_urlencoded::parse(body).into_owned().collect())),
     }
 }
 
-async fn read(payload: &mut Payload) -> Result<Bytes, ApiError> {
+/// Reads the body to its end, unless it is too large or too slow.
+pub(super) async fn read(payload: &mut Payload) -> Result<Bytes, ApiError> {
     if matches!(payload, Payload::None) {
         return Ok(Bytes::new());
     }

@@ -10,16 +10,21 @@ use actix_web::http::Method;
 use actix_web::http::header::ACCEPT;
 use actix_web::web::Data;
 use actix_web::{FromRequest, HttpMessage, HttpRequest};
+use bytes::Bytes;
 use tracing::{Span, field};
 
 use crate::api::error::ApiError;
+use crate::api::forward::{self, Passage};
 use crate::api::state::ApiState;
 use crate::api::tokens::{Caller, Unresolved};
+use crate::cluster::Owner;
+use crate::cluster::passport::Origin;
 use crate::domain::instance::InstanceId;
 use crate::domain::token::{Scope, Token};
 use crate::limit::{AddressKey, Refused, Standing};
 
 use super::accept::prefers_image;
+use super::body;
 use super::parameters::Parameters;
 use super::read::{Read, Target};
 
@@ -30,10 +35,12 @@ pub struct Call {
     pub state: Data<ApiState>,
     /// Who calls.
     pub caller: Arc<Caller>,
-    /// From where.
+    /// From where, also if another node carried the request here.
     pub client: IpAddr,
     request: HttpRequest,
+    body: Bytes,
     parameters: Parameters,
+    origin: Origin,
 }
 
 impl FromRequest for Call {
@@ -44,30 +51,50 @@ impl FromRequest for Call {
         let request = request.clone();
         let mut payload = payload.take();
         Box::pin(async move {
-            let parameters = Parameters::of(&request, &mut payload).await?;
+            let body = body::read(&mut payload).await?;
+            let parameters = Parameters::of(&request, &body)?;
             let state =
                 request.app_data::<Data<ApiState>>().cloned().expect("every route is configured with the state");
-            let client = state.trusted_proxies.client_address(&request);
-            let caller = authenticate(&state, client, &parameters).await?;
-            let call = Self { state, caller, client, request, parameters };
-            call.within(call.caller.limiter.check())?;
+            let origin = forward::origin(&state, &request, &body);
+            let client = match origin {
+                Origin::Node(client) => client,
+                Origin::Client | Origin::Expired => state.trusted_proxies.client_address(&request),
+            };
+            let caller = authenticate(&state, &parameters).await.map_err(|refusal| match (refusal, origin) {
+                // The node it was carried from has let this client through; that it failed here is no guess of theirs.
+                (Refusal::Credential, Origin::Node(_)) => ApiError::Unauthorized,
+                (Refusal::Credential, Origin::Client | Origin::Expired) => refuse(&state, client),
+                (Refusal::Other(error), _) => error,
+            })?;
+            let call = Self { state, caller, client, request, body, parameters, origin };
+            if !matches!(origin, Origin::Node(_)) {
+                call.within(call.caller.limiter.check())?;
+            }
             Ok(call)
         })
     }
 }
 
-async fn authenticate(state: &ApiState, client: IpAddr, parameters: &Parameters) -> Result<Arc<Caller>, ApiError> {
+/// Why a caller is not known.
+enum Refusal {
+    /// No valid credential, or not where the account wants it.
+    Credential,
+    /// It could not be found out.
+    Other(ApiError),
+}
+
+async fn authenticate(state: &ApiState, parameters: &Parameters) -> Result<Arc<Caller>, Refusal> {
     let token = parameters.access_token().and_then(|text| Token::parse(text).ok());
     let resolved = match token {
         Some(token) => state.tokens.resolve(&token, &state.store, state.clock.now()).await,
         None => Err(Unresolved::Unknown),
     };
     match resolved {
-        Ok(caller) if caller.require_header_auth && parameters.token_outside_headers() => Err(refuse(state, client)),
+        Ok(caller) if caller.require_header_auth && parameters.token_outside_headers() => Err(Refusal::Credential),
         Ok(caller) => Ok(caller),
-        Err(Unresolved::Unknown) => Err(refuse(state, client)),
-        Err(Unresolved::TooManyLookups) => Err(ApiError::Busy),
-        Err(Unresolved::Store(error)) => Err(error.into()),
+        Err(Unresolved::Unknown) => Err(Refusal::Credential),
+        Err(Unresolved::TooManyLookups) => Err(Refusal::Other(ApiError::Busy)),
+        Err(Unresolved::Store(error)) => Err(Refusal::Other(error.into())),
     }
 }
 
@@ -91,7 +118,8 @@ impl Call {
     }
 
     /// The instance, if the caller may do to it what `scope` names. Absent, deleted, another tenant's and out of the
-    /// token's reach are one answer, after one and the same query.
+    /// token's reach are one answer, after one and the same query. Another node's ends the handler: the answer comes
+    /// from there.
     pub async fn instance(&self, target: Option<Target>, scope: Scope) -> Result<InstanceId, ApiError> {
         let Some(Target::Id(id)) = target else { return Err(ApiError::SessionNotFound) };
         let own = self.caller.instance_id.is_none_or(|own| own == id);
@@ -102,8 +130,13 @@ impl Call {
         if !self.caller.may(scope) {
             return Err(ApiError::Forbidden { needs: needs(scope) });
         }
-        // Here a request for an instance of another node goes to its owner: what follows is the owner's.
-        Ok(id)
+        let carried = self.origin != Origin::Client;
+        let passage = Passage { id, body: self.body.clone(), client: self.client, carried };
+        self.request.extensions_mut().insert(passage);
+        match self.state.sessions.owner_of(id).await? {
+            Owner::Here | Owner::Nobody => Ok(id),
+            Owner::Elsewhere { addr } => Err(ApiError::Elsewhere { addr }),
+        }
     }
 
     /// The account's own affairs: its key is needed.

@@ -4,7 +4,6 @@
 //! because any choice between them would surprise somebody.
 
 use actix_web::HttpRequest;
-use actix_web::dev::Payload;
 use actix_web::http::header::{AUTHORIZATION, HeaderMap};
 use serde_json::Value;
 
@@ -23,10 +22,9 @@ pub struct Parameters {
 }
 
 impl Parameters {
-    /// Reads the request, body included. The body has been read to its end whatever comes back, unless it was too large
-    /// or too slow.
-    pub(super) async fn of(request: &HttpRequest, payload: &mut Payload) -> Result<Self, ApiError> {
-        let fields = body::fields(request, payload).await?;
+    /// Reads a request whose body is `body`.
+    pub(super) fn of(request: &HttpRequest, body: &[u8]) -> Result<Self, ApiError> {
+        let fields = body::fields(request.headers(), body)?;
         let mut parameters = Self::default();
         parameters.take_headers(request.headers())?;
         for (name, value) in form_urlencoded::parse(request.query_string().as_bytes()) {

@@ -5,6 +5,7 @@ use std::time::Duration;
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 
+use crate::api;
 use crate::api::error::ApiError;
 use crate::api::extract::Call;
 use crate::api::respond;
@@ -13,7 +14,7 @@ use crate::domain::token::Scope;
 use super::document::Info;
 
 /// The longest wait, in seconds, and the one taken when none is named.
-const MAX_TIMEOUT: u32 = 25;
+const MAX_TIMEOUT: u32 = api::LONGEST_WAIT;
 
 /// Answers with the instance as it stands: `wait_for`, `timeout`.
 #[tracing::instrument(skip_all, fields(instance.id))]

@@ -13,9 +13,12 @@ use rand::SeedableRng;
 use rand::rngs::StdRng;
 use reqwest::header::HeaderMap;
 use reqwest::{Method, StatusCode};
+use secrecy::SecretBox;
 use serde_json::{Value, json};
 use uuid::Uuid;
 use wagate::api::{self, ApiParts, ApiState};
+use wagate::cluster::forward::Forwarder;
+use wagate::cluster::passport::NodeSecret;
 use wagate::config::Config;
 use wagate::domain::account::AccountId;
 use wagate::domain::clock::ManualClock;
@@ -80,6 +83,7 @@ impl Gateway {
                 clock: Arc::new(clock.clone()),
                 ticks: Ticks::from_fn(move || Duration::from_millis(hand.load(Ordering::SeqCst))),
                 rng: StdRng::seed_from_u64(7),
+                forwarder: Forwarder::new(Duration::from_secs(30), NodeSecret::new(SecretBox::default())).unwrap(),
                 server_name: "node-1".into(),
             })
             .unwrap(),

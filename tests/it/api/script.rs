@@ -8,10 +8,12 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use parking_lot::Mutex;
 use wagate::api::sessions::{Readiness, Sessions};
+use wagate::cluster::Owner;
 use wagate::domain::instance::InstanceId;
 use wagate::domain::profile::Profile;
 use wagate::domain::qr_code::{QrCode, QrValue};
 use wagate::domain::session::{Desired, Liveness, SessionView, Status};
+use wagate::store::StoreError;
 use wagate::supervisor::{LogoutOutcome, QrRefusal, QrRefusalKind, SupervisorError};
 
 /// A value as WhatsApp gives it.
@@ -182,6 +184,12 @@ impl Sessions for Script {
         self.called(&format!("wait_for {} {}", words.join(","), timeout.as_secs()));
         self.found(id)
     }
+
+    async fn owner_of(&self, _: InstanceId) -> Result<Owner, StoreError> {
+        Ok(Owner::Here)
+    }
+
+    fn forget_owner(&self, _: InstanceId) {}
 
     fn readiness(&self) -> Readiness {
         self.readiness.lock().unwrap_or(Readiness { lease: true, engine: true })

@@ -23,6 +23,23 @@ impl Client {
         Self { url: url.to_owned(), key: key.to_owned(), http: http() }
     }
 
+    /// The same caller at another node.
+    pub(crate) fn at(&self, url: &str) -> Self {
+        Self { url: url.to_owned(), ..self.clone() }
+    }
+
+    /// The same place for another caller.
+    pub(crate) fn with_key(&self, key: &str) -> Self {
+        Self { key: key.to_owned(), ..self.clone() }
+    }
+
+    /// Sends JSON and these headers; the whole answer.
+    pub(crate) async fn ask(&self, path: &str, body: &Value, headers: &[(&str, &str)]) -> reqwest::Response {
+        let request = self.http.post(format!("{}{path}", self.url)).bearer_auth(&self.key).json(body);
+        let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
+        request.timeout(Duration::from_secs(60)).send().await.expect("the gateway answers")
+    }
+
     /// Sends JSON; status and JSON body.
     pub(crate) async fn call(&self, method: Method, path: &str, body: &Value) -> (StatusCode, Value) {
         let url = format!("{}{path}", self.url);

@@ -1,5 +1,6 @@
 //! A gateway in this process, on a database of its own, beside a sandbox network of its own.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,7 +16,7 @@ use super::network::Network;
 
 /// A gateway and what belongs to it. Everything ends with it.
 pub(crate) struct Gateway {
-    pub(crate) database: TestDatabase,
+    pub(crate) database: Arc<TestDatabase>,
     pub(crate) network: Network,
     pub(crate) client: Client,
     pub(crate) url: String,
@@ -65,11 +66,35 @@ impl Gateway {
             network: Network::at(&sandbox.url()),
             client: Client::new(&url, &key),
             url,
-            database,
+            database: Arc::new(database),
             config,
             clock,
             application: Some(application),
             sandbox: Some(sandbox),
+            _data: data,
+        }
+    }
+
+    /// Another node: a gateway of its own on the same database and network, with changes to the first one's configuration.
+    pub(crate) async fn beside(&self, change: impl FnOnce(&mut Config)) -> Self {
+        let data = tempfile::tempdir().expect("a folder is made");
+        let mut config = self.config.clone();
+        config.vault.keys = [("local".into(), Path::new(&self.config.data.dir).join("vault.key"))].into();
+        config.data.dir = data.path().display().to_string();
+        config.server.listen = "127.0.0.1:0".parse().unwrap();
+        change(&mut config);
+        let sandbox = self.sandbox.as_ref().expect("it runs");
+        let application = build(&config, &sandbox.url(), &self.clock).await;
+        let url = application.url().to_owned();
+        Self {
+            network: self.network.clone(),
+            client: self.client.at(&url),
+            url,
+            database: Arc::clone(&self.database),
+            config,
+            clock: Arc::clone(&self.clock),
+            application: Some(application),
+            sandbox: None,
             _data: data,
         }
     }
@@ -80,6 +105,11 @@ impl Gateway {
         let sandbox = self.sandbox.as_ref().expect("it runs");
         self.config.server.listen = self.url.trim_start_matches("http://").parse().expect("it is an address");
         self.application = Some(build(&self.config, &sandbox.url(), &self.clock).await);
+    }
+
+    /// Stops the gateway in order; the network stays.
+    pub(crate) async fn leave(&mut self) {
+        self.application.take().expect("it runs").drain().await;
     }
 
     /// Stops everything in order.

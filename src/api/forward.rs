@@ -1,0 +1,135 @@
+//! Another node's instance: its request is carried to that node, once, and what that node answers is the answer.
+//!
+//! Handlers know nothing of it. One that meets an instance of another node ends with [`ApiError::Elsewhere`], from
+//! [`Call::instance`](super::extract::Call::instance) as a rule, from the supervisor where the owner changed at that
+//! moment; the frame around every answer then asks here. Limits of the instance hold at its owner. Those of the token
+//! and of the client's address were drawn from by the node the client talks to, and the owner, which knows a carried
+//! request by its passport, leaves them alone.
+
+use std::net::IpAddr;
+
+use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
+use actix_web::http::{Method, StatusCode};
+use actix_web::{HttpMessage, HttpRequest, HttpResponse};
+use bytes::Bytes;
+use tracing::{debug, warn};
+
+use crate::cluster::Owner;
+use crate::cluster::forward::{Carried, ForwardError, Forwarded};
+use crate::cluster::passport::{FORWARDED, Origin, Subject};
+use crate::domain::instance::InstanceId;
+
+use super::error::ApiError;
+use super::state::ApiState;
+
+/// Where an instance is erased; the node that carried the request there forgets it too.
+pub(super) const DELETE: &str = "/v2/session/delete";
+
+/// What carrying a request takes that the request itself no longer holds. Kept among its extensions once it is known
+/// which instance it is about.
+#[derive(Clone)]
+pub(super) struct Passage {
+    /// Which instance it is about.
+    pub(super) id: InstanceId,
+    /// The body that was read.
+    pub(super) body: Bytes,
+    /// Whom it is from.
+    pub(super) client: IpAddr,
+    /// Whether it was carried here.
+    pub(super) carried: bool,
+}
+
+/// Where a request that was read comes from.
+pub(super) fn origin(state: &ApiState, request: &HttpRequest, body: &[u8]) -> Origin {
+    let passport = request.headers().get(FORWARDED.as_str()).and_then(|value| value.to_str().ok());
+    let Some(passport) = passport else { return Origin::Client };
+    let subject = Subject { method: request.method().as_str(), path_and_query: path_and_query(request), body };
+    let origin = state.forwarder.origin(passport, subject, state.clock.now());
+    if origin == Origin::Expired {
+        warn!("a node's request came with an expired passport: the clocks of the nodes must not be a minute apart");
+    }
+    origin
+}
+
+/// The answer of the node at `addr`, or of whichever owns the instance by then. A request that was carried here is
+/// refused with 421 instead, so that none goes in circles.
+pub(super) async fn answer(
+    state: &ApiState,
+    request: &HttpRequest,
+    addr: &str,
+    request_id: &str,
+) -> Result<HttpResponse, ApiError> {
+    let passage = request.extensions().get::<Passage>().cloned();
+    let Some(passage) = passage else { return Err(ApiError::OwnerUnreachable) };
+    let id = passage.id;
+    if passage.carried {
+        // What this node remembers may be what is wrong.
+        state.sessions.forget_owner(id);
+        return Err(ApiError::Misdirected);
+    }
+    let carried = carried(request, passage, request_id);
+    let mut outcome = state.forwarder.send(carried.clone(), addr, state.clock.now()).await;
+    if matches!(outcome, Err(ForwardError::Misdirected)) {
+        state.sessions.forget_owner(id);
+        if let Owner::Elsewhere { addr } = state.sessions.owner_of(id).await? {
+            outcome = state.forwarder.send(carried, &addr, state.clock.now()).await;
+        }
+    }
+    match outcome {
+        Ok(answer) => {
+            debug!(instance.id = %id, node.addr = %addr, http.status = answer.status.as_u16(), "the owner answered");
+            if request.path() == DELETE && answer.status.is_success() {
+                state.forget(id);
+            }
+            Ok(response(&answer))
+        }
+        Err(error) => {
+            state.sessions.forget_owner(id);
+            warn!(
+                instance.id = %id, request.id = %request_id, node.addr = %addr,
+                error = &error as &dyn std::error::Error, "the owner of an instance could not answer",
+            );
+            Err(ApiError::OwnerUnreachable)
+        }
+    }
+}
+
+fn carried(request: &HttpRequest, passage: Passage, request_id: &str) -> Carried {
+    // The two libraries are on different versions of the crate that defines these types.
+    let mut headers = http::HeaderMap::with_capacity(request.headers().len() + 2);
+    for (name, value) in request.headers() {
+        headers.append(
+            name.as_str().parse::<http::HeaderName>().expect("a name is a name"),
+            http::HeaderValue::from_bytes(value.as_bytes()).expect("a value is a value"),
+        );
+    }
+    let id = http::HeaderValue::from_str(request_id).expect("an id is made of visible ASCII");
+    headers.insert(http::HeaderName::from_static("x-request-id"), id);
+    // A HEAD travels as the GET whose head it wants: this node then leaves the body out, as it does with its own.
+    let method = if request.method() == Method::HEAD { &Method::GET } else { request.method() };
+    Carried {
+        method: http::Method::from_bytes(method.as_str().as_bytes()).expect("a method is a method"),
+        path_and_query: path_and_query(request).to_owned(),
+        headers,
+        body: passage.body,
+        client: passage.client,
+    }
+}
+
+fn response(answer: &Forwarded) -> HttpResponse {
+    let status = StatusCode::from_u16(answer.status.as_u16()).expect("a status is a status");
+    let mut response = HttpResponse::build(status).body(answer.body.clone());
+    let headers: &mut HeaderMap = response.headers_mut();
+    for (name, value) in &answer.headers {
+        headers.append(
+            HeaderName::from_bytes(name.as_str().as_bytes()).expect("a name is a name"),
+            HeaderValue::from_bytes(value.as_bytes()).expect("a value is a value"),
+        );
+    }
+    response
+}
+
+/// As it stands in the request line.
+fn path_and_query(request: &HttpRequest) -> &str {
+    request.uri().path_and_query().map_or("/", |whole| whole.as_str())
+}
