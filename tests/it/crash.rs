@@ -9,6 +9,7 @@ use crate::support::client::Client;
 use crate::support::database::TestDatabase;
 use crate::support::network::{Network, http};
 use crate::support::process::Process;
+use crate::support::wait::until_within;
 
 struct Pair {
     folder: tempfile::TempDir,
@@ -25,6 +26,11 @@ impl Pair {
     }
 
     fn serve(&self, filter: &str) -> Process {
+        self.serve_with(filter, &[])
+    }
+
+    /// Several may serve at once: two nodes on one machine, with one data folder.
+    fn serve_with(&self, filter: &str, more: &[(&str, &str)]) -> Process {
         let data = self.folder.path().join("data").display().to_string();
         let arguments = [
             "serve",
@@ -38,13 +44,14 @@ impl Pair {
             "--sandbox-at",
             self.sandbox.told("sandbox_url"),
         ];
-        let variables = [
+        let mut variables = vec![
             ("WAGATE_LOG__FILTER", filter),
             ("DATABASE_URL", self.database.url()),
             ("WAGATE_ENGINE__PREKEYS", "10"),
             // A node that was killed is gone for others only when its lease has run out; it is the same machine here.
             ("WAGATE_NODE__RECONCILE_INTERVAL", "500ms"),
         ];
+        variables.extend(more);
         Process::start(self.folder.path(), &arguments, &variables)
     }
 
@@ -73,10 +80,48 @@ async fn killed_and_started_again_it_works_within_ten_seconds_without_a_scan() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_a_killed_node_owned_comes_back_on_another() {
+    let lease = [
+        ("WAGATE_NODE__LEASE_RENEW_INTERVAL", "1s"),
+        ("WAGATE_NODE__LEASE_RENEW_TIMEOUT", "1s"),
+        ("WAGATE_NODE__LEASE_TRUST", "7s"),
+        ("WAGATE_NODE__LEASE_TTL", "8s"),
+    ];
+    let pair = Pair::new().await;
+    let network = pair.network();
+    let one = pair.serve_with("info", &[&lease[..], &[("WAGATE_NODE__NAME", "one")]].concat());
+    let two = pair.serve_with("info", &[&lease[..], &[("WAGATE_NODE__NAME", "two")]].concat());
+    let key = one.told("account_key").to_owned();
+    let client = Client::new(two.told("url"), &key);
+    let (instance, number) = client.linked(&network).await;
+    let (owner, left) = match client.info(&instance).await["server_name"].as_str() {
+        Some("one") => (one, two),
+        Some("two") => (two, one),
+        name => panic!("{name:?} serves it"),
+    };
+    owner.kill();
+
+    let client = client.at(left.told("url"));
+    let it = json!({ "instance_id": instance });
+    let (status, body) = client.post("/v2/session/info", &it).await;
+    assert_eq!((status, &body["code"]), (StatusCode::BAD_GATEWAY, &json!("owner_unreachable")));
+    until_within(Duration::from_secs(20), "the other node has taken over", || async {
+        let (status, body) = client.post("/v2/session/info", &it).await;
+        assert!(status == StatusCode::OK || body["code"] == "owner_unreachable", "{status} {body}");
+        (body["status"] == "WORKING" && body["liveness"]["connected"] == true).then_some(())
+    })
+    .await;
+    assert_eq!(network.device_of(&number).await.unwrap()["most_live_sockets"], 1);
+    left.terminate();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn no_log_at_trace_holds_a_token_a_code_or_a_number() {
     let pair = Pair::new().await;
     let network = pair.network();
     let gateway = pair.serve("trace");
+    // One of the two owns the instance; what the other is asked is carried.
+    let second = pair.serve("trace");
     let key = gateway.told("account_key").to_owned();
     let client = Client::new(gateway.told("url"), &key);
 
@@ -84,8 +129,11 @@ async fn no_log_at_trace_holds_a_token_a_code_or_a_number() {
     let (instance, token) = (created["instance_id"].as_str().unwrap(), created["access_token"].as_str().unwrap());
     let (value, _) = client.code(instance).await;
     let number = network.phone().await;
-    let query = format!("{}/v2/session/info?instance_id={instance}&access_token={token}", gateway.told("url"));
-    assert_eq!(http().get(&query).send().await.unwrap().status(), StatusCode::OK);
+    for node in [&gateway, &second] {
+        let query = format!("{}/v2/session/info?instance_id={instance}&access_token={token}", node.told("url"));
+        assert_eq!(http().get(&query).send().await.unwrap().status(), StatusCode::OK);
+        client.at(node.told("url")).code(instance).await;
+    }
     client.scan(&network, instance, &number).await;
     let working = client.reaches(instance, "WORKING").await;
     let lid = working["me"]["lid"].as_str().unwrap_or("no lid at all").split('@').next().unwrap().to_owned();
@@ -94,9 +142,13 @@ async fn no_log_at_trace_holds_a_token_a_code_or_a_number() {
     client.post("/v2/session/logout", &json!({ "instance_id": instance })).await;
     let operator_key = gateway.told("operator_key").to_owned();
 
-    let log_file = gateway.log_file().to_owned();
-    gateway.terminate();
-    let log = std::fs::read_to_string(log_file).unwrap();
+    let mut log = String::new();
+    for node in [second, gateway] {
+        let log_file = node.log_file().to_owned();
+        node.terminate();
+        log += &std::fs::read_to_string(log_file).unwrap();
+    }
+    assert!(log.contains("the owner answered"), "nothing was carried");
     assert!(log.lines().count() > 100 && log.contains("TRACE"), "the log was not at trace");
     let parts: Vec<&str> = value.split(',').collect();
     let secrets: [&str; 6] = [&key, token, &operator_key, &number, &lid, &value];

@@ -5,6 +5,7 @@
 
 mod credentials;
 mod documents;
+mod forwarding;
 mod gateway;
 mod limits;
 mod linking;

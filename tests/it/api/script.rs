@@ -1,6 +1,6 @@
 //! Sessions that stand where a test puts them.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -43,6 +43,8 @@ pub(crate) struct Script {
     /// Why there is no code.
     pub(crate) refusal: Mutex<Option<QrRefusalKind>>,
     pub(crate) readiness: Mutex<Option<Readiness>>,
+    /// Who owns every instance: the first until it is forgotten, then the next; this node when none is left.
+    pub(crate) owners: Mutex<VecDeque<Owner>>,
     /// What was asked, in order.
     pub(crate) calls: Mutex<Vec<String>>,
     pub(crate) now: Mutex<DateTime<Utc>>,
@@ -186,10 +188,12 @@ impl Sessions for Script {
     }
 
     async fn owner_of(&self, _: InstanceId) -> Result<Owner, StoreError> {
-        Ok(Owner::Here)
+        Ok(self.owners.lock().front().cloned().unwrap_or(Owner::Here))
     }
 
-    fn forget_owner(&self, _: InstanceId) {}
+    fn forget_owner(&self, _: InstanceId) {
+        self.owners.lock().pop_front();
+    }
 
     fn readiness(&self) -> Readiness {
         self.readiness.lock().unwrap_or(Readiness { lease: true, engine: true })
