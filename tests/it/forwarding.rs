@@ -12,6 +12,7 @@ use uuid::Uuid;
 use wagate::cluster::passport::{FORWARDED, NodeSecret, Subject};
 use wagate::config::Config;
 use wagate::domain::account::AccountId;
+use wagate::domain::clock::{Clock, SystemClock};
 use wagate::store::token;
 
 use crate::support::gateway::Gateway;
@@ -225,7 +226,7 @@ async fn only_a_nodes_passport_frees_a_request_from_the_first_nodes_limits() {
     let (owner, other) = two_nodes(|config| config.limits.failed_auth_per_minute = 3).await;
     let (it, token) = create(&owner).await;
     let (here, there) = (owner.client.with_key(&token), other.client.with_key(&token));
-    let now = Utc::now();
+    let now = SystemClock.now();
     let charged = |head: &HeaderMap| head.contains_key("ratelimit");
 
     let genuine = passport(&owner, INFO, &it, now, None).await;
@@ -308,7 +309,7 @@ async fn a_token_that_was_revoked_is_refused_by_every_node_within_five_seconds()
             .await
             .unwrap();
     let mut conn = owner.database.store().acquire().await.unwrap();
-    assert!(token::revoke(&mut conn, AccountId(account), id, Utc::now()).await.unwrap());
+    assert!(token::revoke(&mut conn, AccountId(account), id, SystemClock.now()).await.unwrap());
     drop(conn);
     let deadline = Instant::now() + Duration::from_secs(5);
     for node in [&owner, &other] {

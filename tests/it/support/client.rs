@@ -37,7 +37,7 @@ impl Client {
     pub(crate) async fn ask(&self, path: &str, body: &Value, headers: &[(&str, &str)]) -> reqwest::Response {
         let request = self.http.post(format!("{}{path}", self.url)).bearer_auth(&self.key).json(body);
         let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
-        request.timeout(Duration::from_secs(60)).send().await.expect("the gateway answers")
+        request.timeout(Duration::from_mins(1)).send().await.expect("the gateway answers")
     }
 
     /// Sends JSON; status and JSON body.
