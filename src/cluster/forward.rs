@@ -7,6 +7,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use http::{HeaderMap, HeaderName, Method, StatusCode, header};
+use tokio::runtime::Handle;
+use tokio::task::JoinError;
+use tokio_util::task::AbortOnDropHandle;
 use url::Position;
 
 use super::passport::{FORWARDED, NodeSecret, Origin, Subject};
@@ -30,6 +33,8 @@ const HOP_BY_HOP: [HeaderName; 10] = [
 pub struct Forwarder {
     client: reqwest::Client,
     secret: Arc<NodeSecret>,
+    /// Where connections live. On an HTTP worker's own they would end with that worker, under requests of others.
+    runtime: Handle,
 }
 
 /// A request to carry.
@@ -67,13 +72,17 @@ pub enum ForwardError {
     /// It could not be reached, or broke off.
     #[error("the owner of the instance could not be reached")]
     Unreachable(#[source] reqwest::Error),
+    /// This process is ending.
+    #[error("the request to the owner of the instance was given up")]
+    GivenUp(#[source] JoinError),
     /// The client could not be built.
     #[error("the client for other nodes could not be built")]
     Build(#[source] reqwest::Error),
 }
 
 impl Forwarder {
-    /// A forwarder that gives an owner `timeout` to answer; it must exceed the longest `wait` a request may ask for.
+    /// A forwarder that gives an owner `timeout` to answer; it must exceed the longest `wait` a request may ask for. Its
+    /// connections live on the current runtime, which must be the main one.
     pub fn new(timeout: Duration, secret: NodeSecret) -> Result<Self, ForwardError> {
         let client = reqwest::Client::builder()
             .connect_timeout(Duration::from_secs(3))
@@ -82,7 +91,7 @@ impl Forwarder {
             .no_proxy()
             .build()
             .map_err(ForwardError::Build)?;
-        Ok(Self { client, secret: Arc::new(secret) })
+        Ok(Self { client, secret: Arc::new(secret), runtime: Handle::current() })
     }
 
     /// Where a request that came here is from, by the passport it shows.
@@ -112,15 +121,20 @@ impl Forwarder {
             self.secret.issue(subject, client, now)
         };
         request.headers_mut().insert(FORWARDED, passport);
-        let answer = self.client.execute(request).await.map_err(unreachable)?;
-        let status = answer.status();
-        if status == StatusCode::MISDIRECTED_REQUEST {
-            return Err(ForwardError::Misdirected);
-        }
-        let mut headers = answer.headers().clone();
-        strip(&mut headers);
-        let body = answer.bytes().await.map_err(unreachable)?;
-        Ok(Forwarded { status, headers, body })
+        let client = self.client.clone();
+        let exchange = async move {
+            let answer = client.execute(request).await.map_err(unreachable)?;
+            let status = answer.status();
+            if status == StatusCode::MISDIRECTED_REQUEST {
+                return Err(ForwardError::Misdirected);
+            }
+            let mut headers = answer.headers().clone();
+            strip(&mut headers);
+            let body = answer.bytes().await.map_err(unreachable)?;
+            Ok(Forwarded { status, headers, body })
+        };
+        // If the client leaves, so does its request.
+        AbortOnDropHandle::new(self.runtime.spawn(exchange)).await.map_err(ForwardError::GivenUp)?
     }
 }
 
