@@ -46,6 +46,10 @@ pub(super) async fn fields(request: &HttpRequest, payload: &mut Payload) -> Resu
     }
     match Format::of(request.headers()).ok_or(ApiError::UnsupportedMediaType)? {
         Format::Json => json::object(&body).map(Fields::Json),
+        // What `curl -d '{…}'` sends by itself. Read as a form it would be one nameless field, silently ignored.
+        Format::Form if body.starts_with(b"{") => {
+            Err(ApiError::MalformedBody("it is JSON, but its Content-Type says form; send application/json"))
+        }
         Format::Form => Ok(Fields::Form(form_urlencoded::parse(&body).into_owned().collect())),
     }
 }

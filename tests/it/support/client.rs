@@ -23,6 +23,10 @@ impl Client {
         Self { url: url.to_owned(), key: key.to_owned(), http: http() }
     }
 
+    pub(crate) fn key(&self) -> &str {
+        &self.key
+    }
+
     /// Sends JSON; status and JSON body.
     pub(crate) async fn call(&self, method: Method, path: &str, body: &Value) -> (StatusCode, Value) {
         let url = format!("{}{path}", self.url);
