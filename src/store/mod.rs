@@ -4,6 +4,7 @@
 //! on a tenant's rows names the account or the instance.
 
 use std::future::Future;
+use std::pin::Pin;
 
 use sqlx::pool::PoolConnection;
 use sqlx::{Connection as _, PgPool, Postgres, Transaction};
@@ -47,7 +48,7 @@ impl Store {
     /// A connection, for statements that need no transaction.
     pub async fn acquire(&self) -> Result<PoolConnection<Postgres>, StoreError> {
         let pool = self.pool.clone();
-        self.at_home("get a connection", async move { pool.acquire().await }).await
+        self.at_home("get a connection", Box::pin(async move { pool.acquire().await })).await
     }
 
     /// Whether the database answers.
@@ -59,14 +60,15 @@ impl Store {
     /// Begins a transaction.
     pub async fn begin(&self) -> Result<Transaction<'static, Postgres>, StoreError> {
         let pool = self.pool.clone();
-        self.at_home("begin a transaction", async move { pool.begin().await }).await
+        self.at_home("begin a transaction", Box::pin(async move { pool.begin().await })).await
     }
 
-    /// Runs what may open a connection on the store's runtime.
+    /// Runs what may open a connection on the store's runtime. It is boxed, because the driver's futures are large and
+    /// every actor would carry one.
     async fn at_home<T: Send + 'static>(
         &self,
         action: &'static str,
-        opening: impl Future<Output = Result<T, sqlx::Error>> + Send + 'static,
+        opening: Pin<Box<dyn Future<Output = Result<T, sqlx::Error>> + Send>>,
     ) -> Result<T, StoreError> {
         let outcome = if Handle::try_current().is_ok_and(|here| here.id() == self.home.id()) {
             opening.await
