@@ -14,7 +14,7 @@ ENV CARGO_TERM_COLOR=never SQLX_OFFLINE=true
 # The dependencies alone first, so that a change of ours does not build them again: empty targets stand in for ours.
 COPY Cargo.toml Cargo.lock ./
 RUN mkdir -p src tests/it benches \
-    && echo 'fn main() {}' | tee src/main.rs tests/it/main.rs benches/gateway.rs >/dev/null \
+    && echo 'fn main() {}' | tee src/main.rs tests/it/main.rs benches/gateway.rs benches/fleet.rs >/dev/null \
     && touch src/lib.rs
 
 FROM sources AS gateway

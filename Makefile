@@ -24,7 +24,8 @@ check: ## format, lints, licences, documentation, committed queries
 	@.ci/check
 
 bench: deps ## requests a second and the cost of drawing a code
-	cargo bench --locked --features sandbox
+	@echo "== building optimised; the first time this takes several minutes"
+	.ci/with-postgres cargo bench --locked --features sandbox
 
 sqlx: deps ## ask PostgreSQL about the queries again and write .sqlx
 	@.ci/sqlx prepare

@@ -313,7 +313,7 @@ async fn inherit(store: &Store, folder: &Path, rng: &mut StdRng) -> anyhow::Resu
     let (boots, dead) = Boots::open(folder, name)
         .with_context(|| format!("the records of this machine's nodes in {} cannot be read", folder.display()))?;
     if !dead.is_empty() {
-        let mut conn = store.pool().acquire().await.map_err(StoreError::while_("reach the database"))?;
+        let mut conn = store.acquire().await?;
         let buried = node::bury(&mut conn, &dead).await?;
         Boots::bury(folder).context("the records of dead nodes cannot be removed")?;
         info!(nodes = buried, "freed what a node that died on this machine held");

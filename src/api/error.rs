@@ -1,6 +1,6 @@
 //! The one error of the API: its HTTP status, its stable code, and what a client may know of it.
 //!
-//! A handler returns it; [`super::answer`] renders it, because only there the request's id is known.
+//! A handler returns it; `answer` renders it, because only there the request's id is known.
 
 use std::error::Error;
 
@@ -236,7 +236,7 @@ impl ResponseError for ApiError {
         self.status()
     }
 
-    /// Only the status: the body is [`super::answer`]'s.
+    /// Only the status: the body is `answer`'s.
     fn error_response(&self) -> HttpResponse {
         HttpResponse::new(self.status())
     }

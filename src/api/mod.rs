@@ -2,7 +2,7 @@
 //!
 //! [`extract::Call`] reads a request and makes the checks that come before any handler, in the order the contract gives
 //! them; a handler reads its parameters, finds its instance, calls one method of [`sessions::Sessions`] and responds;
-//! [`answer`] puts the common headers on and renders errors. One file per operation under [`auth`] and [`session`].
+//! `answer` puts the common headers on and renders errors. One file per operation under [`auth`] and [`session`].
 
 mod answer;
 mod audit;

@@ -119,10 +119,10 @@ fn next_steps(url: &str, sandbox: &str, key: &str, instance: &str, token: &str) 
 This demo stays up until Ctrl-C; its data goes with it. Try, in another terminal:
 
   export WAGATE_KEY={key}          # the account key
-  curl -X POST {url}/v2/session/create -H \"Authorization: Bearer $WAGATE_KEY\" -d '{{\"name\":\"shop-2\"}}'
+  curl -X POST {url}/v2/session/create -H \"Authorization: Bearer $WAGATE_KEY\" -d name=shop-2
   curl {url}/v2/session/list -H \"Authorization: Bearer $WAGATE_KEY\"
   curl {url}/v2/session/info -H \"Authorization: Bearer {token}\"      # the token of {instance} alone
-  curl -X POST {url}/v2/auth/qr-image -H \"Authorization: Bearer $WAGATE_KEY\" -d '{{\"instance_id\":\"NEW_INSTANCE\"}}'
+  curl -X POST {url}/v2/auth/qr-image -H \"Authorization: Bearer $WAGATE_KEY\" -d instance_id=NEW_INSTANCE
   wagate qr NEW_INSTANCE                                       # the live code in a terminal
   curl {sandbox}/devices                                       # what the sandbox network sees
 

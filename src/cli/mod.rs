@@ -85,6 +85,7 @@ impl ConfigArguments {
 /// Runs the command that the process was started with.
 pub fn run() -> ExitCode {
     let cli = Cli::parse();
+    crate::app::install_crypto_provider();
     let outcome = match cli.command {
         Command::Serve(arguments) => serve::run(arguments),
         #[cfg(feature = "sandbox")]
@@ -108,7 +109,6 @@ pub fn run() -> ExitCode {
 ///
 /// Blocking threads are capped: a staggered start of a thousand clients once spiked to 209 of them.
 fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
-    crate::app::install_crypto_provider();
     Ok(tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .max_blocking_threads(32)

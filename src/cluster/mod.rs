@@ -88,7 +88,7 @@ impl Cluster {
         if let Some(owner) = self.shared.owners.get(id, now) {
             return Ok(owner);
         }
-        let mut conn = self.shared.store.pool().acquire().await.map_err(StoreError::while_("reach the database"))?;
+        let mut conn = self.shared.store.acquire().await?;
         let row = crate::store::session::read(&mut conn, id).await?;
         let owner = match row.and_then(|row| row.owner) {
             None => Owner::Nobody,

@@ -3,8 +3,12 @@
 //! Functions take a connection, not the pool: the caller owns the transaction. A missing row is `Ok(None)`. Every query
 //! on a tenant's rows names the account or the instance.
 
+use std::future::Future;
+use std::pin::Pin;
+
 use sqlx::pool::PoolConnection;
 use sqlx::{Connection as _, PgPool, Postgres, Transaction};
+use tokio::runtime::Handle;
 
 pub mod account;
 pub mod audit;
@@ -22,15 +26,19 @@ pub mod vault;
 pub use pool::{ConnectError, MIGRATOR};
 
 /// A handle on the database; cheap to clone.
+///
+/// A connection belongs to the runtime it was opened on and dies with it. HTTP workers have runtimes of their own, which
+/// end before sessions are drained; so connections are opened on the store's runtime, whoever asks for one.
 #[derive(Debug, Clone)]
 pub struct Store {
     pool: PgPool,
+    home: Handle,
 }
 
 impl Store {
-    /// Wraps a pool that is already connected to a migrated database.
+    /// Wraps a pool that is already connected to a migrated database. The current runtime becomes the store's.
     pub fn new(pool: PgPool) -> Self {
-        Self { pool }
+        Self { pool, home: Handle::current() }
     }
 
     /// The pool, for single statements.
@@ -40,7 +48,8 @@ impl Store {
 
     /// A connection, for statements that need no transaction.
     pub async fn acquire(&self) -> Result<PoolConnection<Postgres>, StoreError> {
-        self.pool.acquire().await.map_err(StoreError::while_("get a connection"))
+        let pool = self.pool.clone();
+        self.at_home("get a connection", Box::pin(async move { pool.acquire().await })).await
     }
 
     /// Whether the database answers.
@@ -51,7 +60,24 @@ impl Store {
 
     /// Begins a transaction.
     pub async fn begin(&self) -> Result<Transaction<'static, Postgres>, StoreError> {
-        self.pool.begin().await.map_err(StoreError::while_("begin a transaction"))
+        let pool = self.pool.clone();
+        self.at_home("begin a transaction", Box::pin(async move { pool.begin().await })).await
+    }
+
+    /// Runs what may open a connection on the store's runtime. It is boxed, because the driver's futures are large and
+    /// every actor would carry one.
+    async fn at_home<T: Send + 'static>(
+        &self,
+        action: &'static str,
+        opening: Pin<Box<dyn Future<Output = Result<T, sqlx::Error>> + Send>>,
+    ) -> Result<T, StoreError> {
+        let outcome = if Handle::try_current().is_ok_and(|here| here.id() == self.home.id()) {
+            opening.await
+        } else {
+            // It is cancelled only with its runtime, and then the pool is of no use any more.
+            self.home.spawn(opening).await.unwrap_or(Err(sqlx::Error::PoolClosed))
+        };
+        outcome.map_err(StoreError::while_(action))
     }
 }
 

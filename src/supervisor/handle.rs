@@ -260,7 +260,7 @@ impl Supervisor {
 
 impl Inner {
     pub(super) async fn connection(&self) -> Result<sqlx::pool::PoolConnection<sqlx::Postgres>, StoreError> {
-        self.deps.store.pool().acquire().await.map_err(StoreError::while_("reach the database"))
+        self.deps.store.acquire().await
     }
 
     pub(super) async fn wish(&self, id: InstanceId, event: Event) -> Result<SessionView, SupervisorError> {

@@ -2,6 +2,8 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod api;
+#[cfg(feature = "sandbox")]
+mod cli;
 mod cluster;
 mod connecting;
 #[cfg(feature = "sandbox")]

@@ -259,3 +259,23 @@ async fn codes_rotate_and_are_counted() {
     assert!(seen.windows(2).all(|pair| pair[0].1 < pair[1].1), "expiries grow");
     gateway.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_gateway_that_stops_in_order_leaves_no_lease_behind() {
+    let gateway = Gateway::start().await;
+    // Requests at once make the HTTP workers ask for connections, and those must outlive the workers.
+    let clients = (0..16).map(|number| {
+        let client = gateway.client.clone();
+        async move { client.create(&format!("leaving-{number}")).await }
+    });
+    for instance in futures_util::future::join_all(clients).await {
+        gateway.client.reaches(&instance, "SCAN_QR_CODE").await;
+    }
+    let held = "SELECT count(*) FROM instance_lease WHERE node_id IS NOT NULL";
+    let pool = gateway.database.pool().clone();
+    let before: i64 = sqlx::query_scalar(held).fetch_one(&pool).await.unwrap();
+    assert_eq!(before, 16);
+    gateway.stop().await;
+    let after: i64 = sqlx::query_scalar(held).fetch_one(&pool).await.unwrap();
+    assert_eq!(after, 0);
+}

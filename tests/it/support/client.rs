@@ -40,6 +40,10 @@ impl Client {
         request.timeout(Duration::from_mins(1)).send().await.expect("the gateway answers")
     }
 
+    pub(crate) fn key(&self) -> &str {
+        &self.key
+    }
+
     /// Sends JSON; status and JSON body.
     pub(crate) async fn call(&self, method: Method, path: &str, body: &Value) -> (StatusCode, Value) {
         let url = format!("{}{path}", self.url);
