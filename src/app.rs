@@ -16,7 +16,7 @@ use rand::{Rng, SeedableRng};
 use secrecy::zeroize::Zeroizing;
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
-use tracing::{error, info};
+use tracing::{error, info, warn};
 
 use crate::api::upkeep::Upkeep;
 use crate::api::{self, ApiParts, ApiState};
@@ -289,6 +289,9 @@ fn node_settings(config: &config::Node, address: SocketAddr) -> NodeSettings {
         "" => nix::unistd::gethostname().ok().and_then(|name| name.into_string().ok()).unwrap_or("wagate".into()),
         name => name.to_owned(),
     };
+    if config.advertise.is_empty() && address.ip().is_unspecified() {
+        warn!("node.advertise is empty while listening on every address: other nodes could not reach this one");
+    }
     let advertise = if config.advertise.is_empty() { address.to_string() } else { config.advertise.clone() };
     NodeSettings::from_config(config, name, advertise)
 }

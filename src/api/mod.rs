@@ -30,27 +30,22 @@ pub use state::{ApiParts, ApiState};
 /// Adds the API to an actix application: `App::new().configure(api::configure(&state))`. Whatever no other service took
 /// is answered here, so it comes last.
 pub fn configure(state: &Data<ApiState>) -> impl FnOnce(&mut ServiceConfig) + use<> {
-    let state = state.clone();
-    move |config: &mut ServiceConfig| {
-        config.service(
-            web::scope("")
-                .app_data(state)
-                .wrap(from_fn(answer::frame))
-                .configure(routes::add)
-                .default_service(web::to(routes::no_route)),
-        );
-    }
+    framed(state, routes::add)
 }
 
 /// Adds what the operator's listener serves: today the health of the node.
 pub fn configure_operator(state: &Data<ApiState>) -> impl FnOnce(&mut ServiceConfig) + use<> {
+    framed(state, routes::add_health)
+}
+
+fn framed(state: &Data<ApiState>, add: fn(&mut ServiceConfig)) -> impl FnOnce(&mut ServiceConfig) + use<> {
     let state = state.clone();
     move |config: &mut ServiceConfig| {
         config.service(
             web::scope("")
                 .app_data(state)
                 .wrap(from_fn(answer::frame))
-                .configure(routes::add_health)
+                .configure(add)
                 .default_service(web::to(routes::no_route)),
         );
     }

@@ -42,13 +42,14 @@ impl Arguments {
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let client = Client::new(&arguments.url, arguments.key()?)?;
     let mut screen = Screen::new();
-    let number = super::runtime()?.block_on(async {
+    let linked = super::runtime()?.block_on(async {
         tokio::select! {
             linked = follow(&client, &arguments.instance, &mut screen) => linked,
             stopped = tokio::signal::ctrl_c() => { stopped?; bail!("stopped before the code was scanned") }
         }
-    })?;
-    println!("Linked: {number}");
+    });
+    screen.wipe()?;
+    println!("Linked: {}", linked?);
     Ok(())
 }
 
