@@ -105,6 +105,7 @@ impl Sessions for OneCode {
 }
 
 fn main() {
+    wagate::app::install_crypto_provider();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime can be built");
     runtime.block_on(run());
 }
