@@ -114,6 +114,7 @@ async fn tell(url: &str, sandbox: &str, key: &secrecy::SecretString, stay: bool)
 }
 
 fn next_steps(url: &str, sandbox: &str, key: &str, instance: &str, token: &str) -> String {
+    let wagate = std::env::current_exe().map_or_else(|_| "wagate".to_owned(), |path| path.display().to_string());
     format!(
         "
 This demo stays up until Ctrl-C; its data goes with it. Try, in another terminal:
@@ -123,7 +124,7 @@ This demo stays up until Ctrl-C; its data goes with it. Try, in another terminal
   curl {url}/v2/session/list -H \"Authorization: Bearer $WAGATE_KEY\"
   curl {url}/v2/session/info -H \"Authorization: Bearer {token}\"      # the token of {instance} alone
   curl -X POST {url}/v2/auth/qr-image -H \"Authorization: Bearer $WAGATE_KEY\" -d instance_id=NEW_INSTANCE
-  wagate qr NEW_INSTANCE                                       # the live code in a terminal
+  {wagate} qr NEW_INSTANCE      # the live code in a terminal
   curl {sandbox}/devices                                       # what the sandbox network sees
 
 To link real phones with WhatsApp itself: make serve
@@ -149,7 +150,8 @@ fn say(sentence: &str) {
 fn quiet(log: &config::Log) -> config::Log {
     let mut log = log.clone();
     if log.filter == config::Config::defaults().log.filter {
-        "warn".clone_into(&mut log.filter);
+        // The key of a vault that goes with the demo needs no backup.
+        "warn,wagate::store::vault=error".clone_into(&mut log.filter);
     }
     log
 }
