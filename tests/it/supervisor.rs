@@ -130,6 +130,21 @@ async fn stop_and_start_keep_the_link_and_are_idempotent() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_whose_saver_gave_up_is_replaced_by_a_new_one() {
+    let scene = Scene::new().await;
+    let id = scene.linked(Desired::Running, 1).await[0];
+    scene.reaches(id, Status::Working).await;
+    scene.engine.halt_saver(id);
+    until("a new client has been started", async || {
+        scene.clock.advance(TimeDelta::milliseconds(200));
+        scene.engine.starts(id) == 2
+    })
+    .await;
+    scene.reaches(id, Status::Working).await;
+    assert_eq!((scene.engine.most_at_once(), scene.engine.alive(id)), (1, 1));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_logout_unlinks_deletes_the_keys_and_leaves_an_instance_that_can_show_a_new_code() {
     let scene = Scene::new().await;
     let id = scene.linked(Desired::Running, 1).await[0];

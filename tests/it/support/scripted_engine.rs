@@ -29,6 +29,8 @@ struct World {
     most_at_once: usize,
     starts: Vec<(InstanceId, DateTime<Utc>)>,
     wiped: Vec<InstanceId>,
+    /// Clients, by their number, whose saver has given up.
+    halted: BTreeSet<u64>,
     next: u64,
 }
 
@@ -45,6 +47,7 @@ impl ScriptedEngine {
             most_at_once: 0,
             starts: Vec::new(),
             wiped: Vec::new(),
+            halted: BTreeSet::new(),
             next: 0,
         };
         Self { world: Arc::new(Mutex::new(world)), clock }
@@ -64,6 +67,13 @@ impl ScriptedEngine {
         for id in ids {
             self.tell(id, || EngineEvent::Disconnected { cause: "cut".into() }).await;
         }
+    }
+
+    /// The saver of the instance's living client gives up, as it does after repeated database errors.
+    pub(crate) fn halt_saver(&self, id: InstanceId) {
+        let mut world = self.world.lock();
+        let numbers: Vec<u64> = world.runs.get(&id).into_iter().flat_map(BTreeMap::keys).copied().collect();
+        world.halted.extend(numbers);
     }
 
     /// Lets the living client of an instance tell something.
@@ -174,7 +184,7 @@ impl EngineRun for ScriptedRun {
     }
 
     fn is_saver_halted(&self) -> bool {
-        false
+        self.engine.world.lock().halted.contains(&self.number)
     }
 }
 
