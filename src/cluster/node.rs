@@ -114,8 +114,7 @@ impl NodeTask {
             }
             let started = self.moment();
             let attempt = async {
-                let mut conn =
-                    self.shared.store.pool().acquire().await.map_err(StoreError::while_("reach the database"))?;
+                let mut conn = self.shared.store.acquire().await?;
                 let NodeSettings { addr, name, ttl, .. } = &self.settings;
                 table::register(&mut conn, node_id, addr, name, *ttl).await
             };
@@ -172,14 +171,13 @@ impl NodeTask {
     }
 
     async fn renew(&self, node_id: NodeId, draining: bool) -> Result<bool, StoreError> {
-        let mut conn = self.shared.store.pool().acquire().await.map_err(StoreError::while_("reach the database"))?;
+        let mut conn = self.shared.store.acquire().await?;
         table::renew(&mut conn, node_id, self.settings.ttl, draining).await
     }
 
     async fn remove(&self, node_id: NodeId) {
         let removal = async {
-            let mut conn =
-                self.shared.store.pool().acquire().await.map_err(StoreError::while_("reach the database"))?;
+            let mut conn = self.shared.store.acquire().await?;
             table::remove(&mut conn, node_id).await
         };
         match timeout(self.settings.renew_timeout, removal).await {

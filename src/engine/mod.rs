@@ -115,8 +115,6 @@ pub enum EngineEvent {
     PasskeyRequired,
     /// The phone asks its owner to confirm.
     PasskeyConfirmationRequired,
-    /// The client's saver gave up after repeated database errors: it must be rebuilt.
-    SaverHalted,
 }
 
 /// A running client.

@@ -226,6 +226,7 @@ impl Actor {
         if let Some(run) = self.run.clone() {
             let number = run.run_id().0;
             if run.is_saver_halted() {
+                warn!(instance.id = %self.id, "the client no longer saves its state and is started again");
                 self.decide(Event::Run { run: number, event: RunEvent::Broken }).await;
             } else if let Some(at) = run.last_data_received() {
                 self.decide(Event::Run { run: number, event: RunEvent::Alive { at } }).await;

@@ -62,7 +62,7 @@ pub(super) async fn erase(deps: &Deps, id: InstanceId, fence: Fence) -> Result<S
 }
 
 pub(super) async fn release(deps: &Deps, id: InstanceId, fence: Fence) -> Result<(), StoreError> {
-    let mut conn = deps.store.pool().acquire().await.map_err(StoreError::while_("reach the database"))?;
+    let mut conn = deps.store.acquire().await?;
     lease::release(&mut conn, id, fence).await
 }
 

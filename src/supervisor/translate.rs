@@ -49,10 +49,6 @@ pub(super) fn told(id: InstanceId, event: EngineEvent) -> RunEvent {
         }
         EngineEvent::PasskeyRequired => RunEvent::PasskeyRequired,
         EngineEvent::PasskeyConfirmationRequired => RunEvent::PasskeyConfirmationRequired,
-        EngineEvent::SaverHalted => {
-            warn!(instance.id = %id, "the client no longer saves its state and is started again");
-            RunEvent::Broken
-        }
     }
 }
 

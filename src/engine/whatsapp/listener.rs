@@ -321,8 +321,7 @@ fn ends_the_run(event: &EngineEvent) -> bool {
         | EngineEvent::PairFailed { .. }
         | EngineEvent::Connected { .. }
         | EngineEvent::PasskeyRequired
-        | EngineEvent::PasskeyConfirmationRequired
-        | EngineEvent::SaverHalted => false,
+        | EngineEvent::PasskeyConfirmationRequired => false,
     }
 }
 

@@ -81,8 +81,7 @@ impl WhatsApp {
     async fn cipher(&self, id: InstanceId) -> Result<InstanceCipher, EngineError> {
         let storage = |source| EngineError::Storage { action: "unlocked", source };
         self.vault.forget(id);
-        let conn = self.store.pool().acquire().await;
-        let mut conn = conn.map_err(StoreError::while_("reach the vault")).map_err(|error| storage(Box::new(error)))?;
+        let mut conn = self.store.acquire().await.map_err(|error| storage(Box::new(error)))?;
         self.vault.cipher(&mut conn, id).await.map_err(|error| storage(Box::new(error)))
     }
 }
@@ -142,9 +141,7 @@ impl Engine for WhatsApp {
     async fn linked(&self, instance_id: InstanceId) -> Result<Option<Profile>, EngineError> {
         let storage = |source| EngineError::Storage { action: "read", source };
         let cipher = self.cipher(instance_id).await?;
-        let conn = self.store.pool().acquire().await;
-        let mut conn =
-            conn.map_err(StoreError::while_("reach the engine's state")).map_err(|e| storage(Box::new(e)))?;
+        let mut conn = self.store.acquire().await.map_err(|e| storage(Box::new(e)))?;
         let device = backend::read_device(&mut conn, instance_id, &cipher).await.map_err(|e| storage(Box::new(e)))?;
         Ok(device.and_then(|device| listener::profile(&device, &self.config.device_name)))
     }

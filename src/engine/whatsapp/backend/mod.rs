@@ -88,8 +88,7 @@ impl Backend {
     }
 
     async fn connection(&self) -> Result<sqlx::pool::PoolConnection<sqlx::Postgres>, BackendError> {
-        let conn = self.store.pool().acquire().await;
-        Ok(conn.map_err(StoreError::while_("reach the engine's state"))?)
+        Ok(self.store.acquire().await?)
     }
 
     async fn get(&self, at: RowKey<'_>) -> Result<Option<Vec<u8>>, BackendError> {
