@@ -4,6 +4,7 @@ pub mod account;
 pub mod clock;
 pub mod instance;
 pub mod lease;
+pub mod origin;
 pub mod profile;
 pub mod qr_code;
 pub mod session;

@@ -11,6 +11,7 @@ use sqlx::{Connection as _, PgPool, Postgres, Transaction};
 use tokio::runtime::Handle;
 
 pub mod account;
+pub mod account_origin;
 pub mod audit;
 pub mod cluster_secret;
 pub mod embedded;
