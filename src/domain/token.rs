@@ -117,6 +117,14 @@ impl fmt::Debug for TokenHash {
     }
 }
 
+impl TokenHash {
+    /// Its first eight bytes: enough to tell, among millions of tokens, that one is none of them.
+    pub fn prefix(&self) -> u64 {
+        let [a, b, c, d, e, f, g, h, ..] = self.0;
+        u64::from_be_bytes([a, b, c, d, e, f, g, h])
+    }
+}
+
 impl Token {
     /// Draws a new token. The generator must be fit for secrets, and its type says so.
     pub fn generate(kind: TokenKind, rng: &mut impl CryptoRng) -> Self {

@@ -23,6 +23,24 @@ pub enum Action {
     InstanceLoggedOut,
     /// An instance was erased.
     InstanceDeleted,
+    /// An instance token was minted.
+    TokenMinted,
+    /// An instance token was revoked.
+    TokenRevoked,
+    /// An instance token was replaced by another.
+    TokenRotated,
+    /// An account key was minted.
+    KeyMinted,
+    /// An account key was revoked.
+    KeyRevoked,
+    /// An account key was replaced by another.
+    KeyRotated,
+    /// An account was created.
+    AccountCreated,
+    /// An account's name, settings or quota were changed.
+    AccountChanged,
+    /// An account was deleted.
+    AccountDeleted,
 }
 
 impl Action {
@@ -33,6 +51,15 @@ impl Action {
             Self::QrShown => "qr.shown",
             Self::InstanceLoggedOut => "instance.logged_out",
             Self::InstanceDeleted => "instance.deleted",
+            Self::TokenMinted => "token.minted",
+            Self::TokenRevoked => "token.revoked",
+            Self::TokenRotated => "token.rotated",
+            Self::KeyMinted => "key.minted",
+            Self::KeyRevoked => "key.revoked",
+            Self::KeyRotated => "key.rotated",
+            Self::AccountCreated => "account.created",
+            Self::AccountChanged => "account.changed",
+            Self::AccountDeleted => "account.deleted",
         }
     }
 }
@@ -44,8 +71,8 @@ pub struct Entry<'a> {
     pub at: DateTime<Utc>,
     /// In which account.
     pub account_id: AccountId,
-    /// On which instance.
-    pub instance_id: InstanceId,
+    /// On which instance; `None` for what concerns the account itself.
+    pub instance_id: Option<InstanceId>,
     /// By which kind of token.
     pub actor: TokenKind,
     /// Its last four characters.
@@ -65,7 +92,7 @@ pub async fn append(conn: &mut PgConnection, entry: &Entry<'_>) -> Result<(), St
            VALUES ($1, $2, $3, $4, $5, $6, $7, $8)"#,
         entry.at,
         entry.account_id.0,
-        entry.instance_id.as_str(),
+        entry.instance_id.as_ref().map(InstanceId::as_str),
         entry.actor.as_str(),
         entry.actor_last4,
         entry.address.map(|address| address.to_string()),

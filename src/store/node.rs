@@ -5,11 +5,53 @@
 
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 
 use crate::domain::lease::NodeId;
 
 use super::StoreError;
+
+/// A node that is alive, as the operator sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Living {
+    /// Its id, of this boot.
+    pub id: NodeId,
+    /// What it is called.
+    pub name: String,
+    /// Where other nodes reach it.
+    pub addr: String,
+    /// When it started.
+    pub started_at: DateTime<Utc>,
+    /// When it is dead unless it renews before.
+    pub expires_at: DateTime<Utc>,
+    /// It gives its instances away and takes no more.
+    pub draining: bool,
+    /// How many instances it owns.
+    pub instances: u64,
+}
+
+/// Every node that is alive, the oldest first.
+pub async fn living(conn: &mut PgConnection) -> Result<Vec<Living>, StoreError> {
+    let rows = sqlx::query!(
+        r#"SELECT id, name, addr, started_at, expires_at, draining,
+                  (SELECT count(*) FROM instance_lease WHERE node_id = node.id) AS "instances!"
+           FROM node WHERE expires_at > now() ORDER BY started_at, id"#,
+    )
+    .fetch_all(conn)
+    .await
+    .map_err(StoreError::while_("list the nodes"))?;
+    let living = rows.into_iter().map(|row| Living {
+        id: NodeId(row.id),
+        name: row.name,
+        addr: row.addr,
+        started_at: row.started_at,
+        expires_at: row.expires_at,
+        draining: row.draining,
+        instances: row.instances.unsigned_abs(),
+    });
+    Ok(living.collect())
+}
 
 /// Enters a node for one boot, alive for `ttl`.
 pub async fn register(

@@ -1,6 +1,7 @@
 //! `api_token`: who may call. The token itself is never here, only its SHA-256 and its last four characters.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
+use futures_util::TryStreamExt;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
@@ -9,6 +10,9 @@ use crate::domain::instance::InstanceId;
 use crate::domain::token::{Scope, Token, TokenHash, TokenKind};
 
 use super::StoreError;
+
+/// Tokens a list holds at most.
+const LISTED: i64 = 300;
 
 /// Whose a new token is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,6 +23,26 @@ pub enum Holder {
     Account(AccountId),
     /// One instance of an account.
     Instance(AccountId, InstanceId),
+}
+
+impl Holder {
+    /// What its tokens are for; link tokens aside, which are no holder's to list.
+    pub const fn kind(self) -> TokenKind {
+        match self {
+            Self::Operator => TokenKind::Operator,
+            Self::Account(_) => TokenKind::Account,
+            Self::Instance(..) => TokenKind::Instance,
+        }
+    }
+
+    /// The account and the instance.
+    fn columns(self) -> (Option<Uuid>, Option<InstanceId>) {
+        match self {
+            Self::Operator => (None, None),
+            Self::Account(account) => (Some(account.0), None),
+            Self::Instance(account, instance) => (Some(account.0), Some(instance)),
+        }
+    }
 }
 
 /// A token that is neither expired nor revoked, and what the gateway must know of its account at every call.
@@ -42,6 +66,60 @@ pub struct LiveToken {
     pub require_header_auth: bool,
     /// The account lets start, stop and restart be asked by GET.
     pub allow_get_control: bool,
+    /// When the token last changed, by the database's clock.
+    pub changed_at: DateTime<Utc>,
+    /// When its account last changed; `None` for the operator's.
+    pub account_changed_at: Option<DateTime<Utc>>,
+}
+
+/// A token as its holder sees it in a list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listed {
+    /// Its id.
+    pub id: Uuid,
+    /// The last four characters.
+    pub last4: String,
+    /// What its holder calls it.
+    pub name: Option<String>,
+    /// What an instance token may do.
+    pub scopes: Vec<Scope>,
+    /// When it was made.
+    pub created_at: DateTime<Utc>,
+    /// When it ends or ended by itself.
+    pub expires_at: Option<DateTime<Utc>>,
+    /// When it was replaced by another; it ends at `expires_at`.
+    pub rotated_at: Option<DateTime<Utc>>,
+    /// When it was revoked.
+    pub revoked_at: Option<DateTime<Utc>>,
+}
+
+impl Listed {
+    /// Whether it still opens anything.
+    pub fn is_live(&self, now: DateTime<Utc>) -> bool {
+        self.revoked_at.is_none() && self.expires_at.is_none_or(|expiry| expiry > now)
+    }
+}
+
+/// A token that some node made, changed or revoked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Change {
+    /// Which.
+    pub id: Uuid,
+    /// [`TokenHash::prefix`] of its hash.
+    pub prefix: u64,
+    /// When, by the database's clock.
+    pub at: DateTime<Utc>,
+    /// It was revoked.
+    pub revoked: bool,
+}
+
+/// Gives a token that was just added a name.
+pub async fn name(conn: &mut PgConnection, id: Uuid, name: &str) -> Result<(), StoreError> {
+    sqlx::query!("UPDATE api_token SET name = $2 WHERE id = $1", id, name)
+        .execute(conn)
+        .await
+        .map(|_| ())
+        .map_err(StoreError::while_("name the token"))
 }
 
 /// Adds a token.
@@ -54,11 +132,7 @@ pub async fn insert(
     now: DateTime<Utc>,
     expires_at: Option<DateTime<Utc>>,
 ) -> Result<(), StoreError> {
-    let (account_id, instance_id) = match holder {
-        Holder::Operator => (None, None),
-        Holder::Account(account) => (Some(account.0), None),
-        Holder::Instance(account, instance) => (Some(account.0), Some(instance)),
-    };
+    let (account_id, instance_id) = holder.columns();
     let scopes: Vec<String> = scopes.iter().map(|scope| scope.as_str().to_owned()).collect();
     sqlx::query!(
         r#"INSERT INTO api_token (id, kind, account_id, instance_id, hash, last4, scopes, created_at, expires_at)
@@ -87,7 +161,8 @@ pub async fn find_live(
 ) -> Result<Option<LiveToken>, StoreError> {
     let action = "find the token";
     let row = sqlx::query!(
-        r#"SELECT t.id, t.kind, t.account_id, t.instance_id, t.scopes, t.last4, t.expires_at,
+        r#"SELECT t.id, t.kind, t.account_id, t.instance_id, t.scopes, t.last4, t.expires_at, t.changed_at,
+                  a.changed_at AS "account_changed_at?",
                   a.require_header_auth AS "require_header_auth?", a.allow_get_control AS "allow_get_control?"
            FROM api_token t LEFT JOIN account a ON a.id = t.account_id
            WHERE t.hash = $1 AND t.revoked_at IS NULL AND (t.expires_at IS NULL OR t.expires_at > $2)
@@ -112,6 +187,8 @@ pub async fn find_live(
         expires_at: row.expires_at,
         require_header_auth: row.require_header_auth.unwrap_or(false),
         allow_get_control: row.allow_get_control.unwrap_or(false),
+        changed_at: row.changed_at,
+        account_changed_at: row.account_changed_at,
     }))
 }
 
@@ -123,7 +200,8 @@ pub async fn revoke(
     now: DateTime<Utc>,
 ) -> Result<bool, StoreError> {
     sqlx::query!(
-        "UPDATE api_token SET revoked_at = $3 WHERE id = $2 AND account_id = $1 AND revoked_at IS NULL",
+        "UPDATE api_token SET revoked_at = $3, changed_at = clock_timestamp()
+         WHERE id = $2 AND account_id = $1 AND revoked_at IS NULL",
         account_id.0,
         id,
         now,
@@ -134,15 +212,163 @@ pub async fn revoke(
     .map_err(StoreError::while_("revoke the token"))
 }
 
-/// The tokens revoked since `since`, of every account: what a node drops from its memory.
-pub async fn revoked_since(conn: &mut PgConnection, since: DateTime<Utc>) -> Result<Vec<TokenHash>, StoreError> {
-    let action = "read the revoked tokens";
-    let hashes = sqlx::query_scalar!("SELECT hash FROM api_token WHERE revoked_at >= $1", since)
-        .fetch_all(conn)
-        .await
-        .map_err(StoreError::while_(action))?;
-    hashes
-        .into_iter()
-        .map(|hash| hash.try_into().map(TokenHash).map_err(|_| StoreError::unreadable(action, "hash")))
+/// Lets a token end at `expires_at` because another replaces it; one that would end sooner still does.
+pub async fn retire(
+    conn: &mut PgConnection,
+    account_id: AccountId,
+    id: Uuid,
+    now: DateTime<Utc>,
+    expires_at: DateTime<Utc>,
+) -> Result<(), StoreError> {
+    sqlx::query!(
+        "UPDATE api_token SET rotated_at = $3, expires_at = LEAST(expires_at, $4), changed_at = clock_timestamp()
+         WHERE id = $2 AND account_id = $1",
+        account_id.0,
+        id,
+        now,
+        expires_at,
+    )
+    .execute(conn)
+    .await
+    .map(|_| ())
+    .map_err(StoreError::while_("retire the token"))
+}
+
+/// The tokens of a holder, the newest first: those that are live, and those that ended after `since`. `LISTED` at most,
+/// the live ones before the others.
+pub async fn list(conn: &mut PgConnection, holder: Holder, since: DateTime<Utc>) -> Result<Vec<Listed>, StoreError> {
+    let (account_id, instance_id) = holder.columns();
+    let rows = sqlx::query!(
+        "SELECT id, last4, name, scopes, created_at, expires_at, rotated_at, revoked_at FROM api_token
+         WHERE account_id = $1 AND kind = $2 AND ($3::text IS NULL OR instance_id = $3)
+           AND (LEAST(revoked_at, expires_at) IS NULL OR LEAST(revoked_at, expires_at) > $4)
+         ORDER BY revoked_at IS NOT NULL, created_at DESC, id DESC LIMIT $5",
+        account_id,
+        holder.kind().as_str(),
+        instance_id.as_ref().map(InstanceId::as_str),
+        since,
+        LISTED,
+    )
+    .fetch_all(conn)
+    .await
+    .map_err(StoreError::while_("list the tokens"))?;
+    let listed = rows.into_iter().map(|row| Listed {
+        id: row.id,
+        last4: row.last4,
+        name: row.name,
+        scopes: row.scopes.iter().filter_map(|scope| Scope::parse(scope)).collect(),
+        created_at: row.created_at,
+        expires_at: row.expires_at,
+        rotated_at: row.rotated_at,
+        revoked_at: row.revoked_at,
+    });
+    Ok(listed.collect())
+}
+
+/// A token of a holder, live or not. Another holder's is as absent as one that never was.
+pub async fn find(conn: &mut PgConnection, holder: Holder, id: Uuid) -> Result<Option<Listed>, StoreError> {
+    let (account_id, instance_id) = holder.columns();
+    sqlx::query!(
+        "SELECT last4, name, scopes, created_at, expires_at, rotated_at, revoked_at FROM api_token
+         WHERE id = $1 AND account_id = $2 AND kind = $3 AND ($4::text IS NULL OR instance_id = $4)",
+        id,
+        account_id,
+        holder.kind().as_str(),
+        instance_id.as_ref().map(InstanceId::as_str),
+    )
+    .fetch_optional(conn)
+    .await
+    .map(|row| {
+        row.map(|row| Listed {
+            id,
+            last4: row.last4,
+            name: row.name,
+            scopes: row.scopes.iter().filter_map(|scope| Scope::parse(scope)).collect(),
+            created_at: row.created_at,
+            expires_at: row.expires_at,
+            rotated_at: row.rotated_at,
+            revoked_at: row.revoked_at,
+        })
+    })
+    .map_err(StoreError::while_("find the token by its id"))
+}
+
+/// How many live tokens a holder has.
+pub async fn count_live(conn: &mut PgConnection, holder: Holder, now: DateTime<Utc>) -> Result<u64, StoreError> {
+    let (account_id, instance_id) = holder.columns();
+    sqlx::query_scalar!(
+        r#"SELECT count(*) AS "count!" FROM api_token
+           WHERE account_id = $1 AND kind = $2 AND ($3::text IS NULL OR instance_id = $3)
+             AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > $4)"#,
+        account_id,
+        holder.kind().as_str(),
+        instance_id.as_ref().map(InstanceId::as_str),
+        now,
+    )
+    .fetch_one(conn)
+    .await
+    .map(i64::unsigned_abs)
+    .map_err(StoreError::while_("count the tokens"))
+}
+
+/// Whether an account has a live key beside `id` that does not end by itself.
+pub async fn has_other_lasting_key(
+    conn: &mut PgConnection,
+    account_id: AccountId,
+    id: Uuid,
+) -> Result<bool, StoreError> {
+    sqlx::query_scalar!(
+        r#"SELECT EXISTS (
+               SELECT FROM api_token WHERE account_id = $1 AND kind = 'account' AND id <> $2
+                   AND revoked_at IS NULL AND expires_at IS NULL
+           ) AS "exists!""#,
+        account_id.0,
+        id,
+    )
+    .fetch_one(conn)
+    .await
+    .map_err(StoreError::while_("look for another key"))
+}
+
+/// [`TokenHash::prefix`] of every live token, in no order.
+pub async fn live_prefixes(conn: &mut PgConnection, now: DateTime<Utc>, most: usize) -> Result<Vec<u64>, StoreError> {
+    let action = "read the live tokens";
+    let mut rows = sqlx::query_scalar!(
+        r#"SELECT substring(t.hash FROM 1 FOR 8) AS "prefix!"
+           FROM api_token t LEFT JOIN account a ON a.id = t.account_id
+           WHERE t.revoked_at IS NULL AND (t.expires_at IS NULL OR t.expires_at > $1) AND a.deleted_at IS NULL
+           LIMIT $2"#,
+        now,
+        i64::try_from(most).unwrap_or(i64::MAX),
+    )
+    .fetch(conn);
+    let mut prefixes = Vec::new();
+    while let Some(prefix) = rows.try_next().await.map_err(StoreError::while_(action))? {
+        prefixes.push(prefix_of(&prefix).ok_or_else(|| StoreError::unreadable(action, "hash"))?);
+    }
+    Ok(prefixes)
+}
+
+/// The tokens of every account that were made, changed or revoked within `window`, which the database's own clock
+/// measures: what a node mends its memory by.
+pub async fn changed_within(conn: &mut PgConnection, window: TimeDelta) -> Result<Vec<Change>, StoreError> {
+    let action = "read the changed tokens";
+    let rows = sqlx::query!(
+        r#"SELECT id, substring(hash FROM 1 FOR 8) AS "prefix!", changed_at, revoked_at IS NOT NULL AS "revoked!"
+           FROM api_token WHERE changed_at >= now() - make_interval(secs => $1)"#,
+        window.as_seconds_f64(),
+    )
+    .fetch_all(conn)
+    .await
+    .map_err(StoreError::while_(action))?;
+    rows.into_iter()
+        .map(|row| {
+            let prefix = prefix_of(&row.prefix).ok_or_else(|| StoreError::unreadable(action, "hash"))?;
+            Ok(Change { id: row.id, prefix, at: row.changed_at, revoked: row.revoked })
+        })
         .collect()
+}
+
+fn prefix_of(bytes: &[u8]) -> Option<u64> {
+    bytes.try_into().ok().map(u64::from_be_bytes)
 }
