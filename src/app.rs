@@ -18,6 +18,7 @@ use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 use tracing::{error, info, warn};
 
+use crate::api::erasure::Erasure;
 use crate::api::upkeep::Upkeep;
 use crate::api::{self, ApiParts, ApiState};
 use crate::cluster::forward::Forwarder;
@@ -130,6 +131,9 @@ impl Application {
             rng,
             server_name: cluster.name().to_owned(),
         })?);
+        state.load_tokens().await?;
+        let erasure = Erasure { state: state.clone(), interval: config.limits.revocation_interval };
+        lifecycle.tasks.spawn(erasure.run(lifecycle.stop.clone()));
         let upkeep = Upkeep { state: state.clone(), revocation_interval: config.limits.revocation_interval };
         lifecycle.tasks.spawn(upkeep.run(lifecycle.stop.clone()));
 

@@ -95,6 +95,32 @@ pub enum ApiError {
     /// Our own failure; the cause is logged, not told.
     #[error("The gateway could not serve this request.")]
     Internal(#[source] Box<dyn Error + Send + Sync>),
+    /// The token is absent or another holder's, or too dead for what is asked of it.
+    #[error("There is no such token.")]
+    TokenNotFound,
+    /// The token was rotated before and is on its way out.
+    #[error("This token was replaced already. Revoke it, or rotate the one that replaced it.")]
+    TokenRotated,
+    /// The holder has all the live tokens it may have.
+    #[error("There are {max} live tokens already; revoke some before another is made.")]
+    TooManyTokens {
+        /// How many.
+        max: u64,
+    },
+    /// Without this key the account would be locked out, now or once its other keys expire.
+    #[error(
+        "This is the account's last key that does not expire. Mint another before this one is revoked, or rotate it."
+    )]
+    LastAccountKey,
+    /// The account is absent or deleted.
+    #[error("There is no such account.")]
+    AccountNotFound,
+    /// The account is not empty, and its instances were not meant to go with it.
+    #[error("The account has {count} instances. Delete them first, or send force=true to erase them with it.")]
+    AccountHasInstances {
+        /// How many.
+        count: u64,
+    },
 }
 
 /// One parameter that cannot be used.
@@ -160,8 +186,11 @@ impl ApiError {
         match self {
             Self::MalformedBody(_) | Self::ConflictingParameter { .. } | Self::Parameters(_) => StatusCode::BAD_REQUEST,
             Self::Unauthorized => StatusCode::UNAUTHORIZED,
-            Self::Forbidden { .. } | Self::QuotaReached { .. } => StatusCode::FORBIDDEN,
-            Self::NotFound | Self::SessionNotFound => StatusCode::NOT_FOUND,
+            Self::Forbidden { .. } | Self::QuotaReached { .. } | Self::TooManyTokens { .. } => StatusCode::FORBIDDEN,
+            Self::NotFound | Self::SessionNotFound | Self::TokenNotFound | Self::AccountNotFound => {
+                StatusCode::NOT_FOUND
+            }
+            Self::TokenRotated | Self::LastAccountKey | Self::AccountHasInstances { .. } => StatusCode::CONFLICT,
             Self::MethodNotAllowed { .. } => StatusCode::METHOD_NOT_ALLOWED,
             Self::BodyTimeout => StatusCode::REQUEST_TIMEOUT,
             Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
@@ -191,13 +220,18 @@ impl ApiError {
             Self::RateLimited(_) => "rate_limited",
             Self::SessionNotFound => "session_not_found",
             Self::Forbidden { .. } => "forbidden",
-            Self::QuotaReached { .. } => "quota_reached",
+            Self::QuotaReached { .. } | Self::TooManyTokens { .. } => "quota_reached",
             Self::SessionStatus(mismatch) => mismatch.code,
             Self::UpstreamUnreachable => "upstream_unreachable",
             Self::OwnerUnreachable | Self::Elsewhere { .. } => "owner_unreachable",
             Self::Misdirected => "misdirected",
             Self::Busy => "busy",
             Self::Internal(_) => "internal_error",
+            Self::TokenNotFound => "token_not_found",
+            Self::TokenRotated => "token_rotated",
+            Self::LastAccountKey => "last_account_key",
+            Self::AccountNotFound => "account_not_found",
+            Self::AccountHasInstances { .. } => "account_has_instances",
         }
     }
 
@@ -221,7 +255,13 @@ impl ApiError {
             | Self::Forbidden { .. }
             | Self::QuotaReached { .. }
             | Self::Misdirected
-            | Self::Internal(_) => None,
+            | Self::Internal(_)
+            | Self::TokenNotFound
+            | Self::TokenRotated
+            | Self::TooManyTokens { .. }
+            | Self::LastAccountKey
+            | Self::AccountNotFound
+            | Self::AccountHasInstances { .. } => None,
         }
     }
 

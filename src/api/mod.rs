@@ -4,13 +4,17 @@
 //! them; a handler reads its parameters, finds its instance, calls one method of [`sessions::Sessions`] and responds;
 //! `answer` puts the common headers on and renders errors. One file per operation under [`auth`] and [`session`].
 
+pub mod account;
+pub mod admin;
 mod answer;
 mod audit;
 pub mod auth;
+pub mod erasure;
 pub mod error;
 pub mod extract;
 mod forward;
 pub mod health;
+mod keyring;
 mod respond;
 mod routes;
 pub mod session;
@@ -33,9 +37,9 @@ pub fn configure(state: &Data<ApiState>) -> impl FnOnce(&mut ServiceConfig) + us
     framed(state, routes::add)
 }
 
-/// Adds what the operator's listener serves: today the health of the node.
+/// Adds what the operator's listener serves: accounts, nodes, and the health of this one.
 pub fn configure_operator(state: &Data<ApiState>) -> impl FnOnce(&mut ServiceConfig) + use<> {
-    framed(state, routes::add_health)
+    framed(state, routes::add_operator)
 }
 
 fn framed(state: &Data<ApiState>, add: fn(&mut ServiceConfig)) -> impl FnOnce(&mut ServiceConfig) + use<> {

@@ -2,16 +2,17 @@
 
 use actix_web::guard::{self, Guard};
 use actix_web::http::Method;
-use actix_web::{FromRequest, Handler, HttpRequest, HttpResponse, Resource, Responder, web};
+use actix_web::{FromRequest, Handler, HttpRequest, HttpResponse, Resource, Responder, Route, web};
 
 use super::error::ApiError;
 use super::extract::drain;
-use super::{auth, forward, health, session};
+use super::{account, admin, auth, forward, health, session};
 
 const READ: (&str, &[Method]) = ("GET, HEAD, POST", &[Method::GET, Method::HEAD, Method::POST]);
 const CONTROL: (&str, &[Method]) = ("POST, GET", &[Method::POST, Method::GET]);
 const POST: (&str, &[Method]) = ("POST", &[Method::POST]);
 const DELETE: (&str, &[Method]) = ("DELETE, POST", &[Method::DELETE, Method::POST]);
+const REVOKE: (&str, &[Method]) = ("DELETE", &[Method::DELETE]);
 const GET: (&str, &[Method]) = ("GET, HEAD", &[Method::GET, Method::HEAD]);
 
 /// Adds every route to a scope that is already framed.
@@ -26,7 +27,45 @@ pub(super) fn add(config: &mut web::ServiceConfig) {
         .service(route("/v2/session/stop", CONTROL, session::stop::stop))
         .service(route("/v2/session/restart", CONTROL, session::restart::restart))
         .service(route("/v2/session/logout", POST, session::logout::logout))
+        .service(
+            tokens("/v2/session/token")
+                .route(on(GET, session::token::list))
+                .route(on(POST, session::token::mint))
+                .route(on(REVOKE, session::token::revoke)),
+        )
+        .service(route("/v2/session/token/rotate", POST, session::token::rotate))
+        .service(
+            resource("/v2/account", "GET, HEAD, POST")
+                .route(on(GET, account::settings::show))
+                .route(on(POST, account::settings::change)),
+        )
+        .service(
+            tokens("/v2/account/keys")
+                .route(on(GET, account::keys::list))
+                .route(on(POST, account::keys::mint))
+                .route(on(REVOKE, account::keys::revoke)),
+        )
+        .service(route("/v2/account/keys/rotate", POST, account::keys::rotate))
         .service(route(forward::DELETE, DELETE, session::delete::delete));
+    add_health(config);
+}
+
+/// Adds what is the operator's.
+pub(super) fn add_operator(config: &mut web::ServiceConfig) {
+    config
+        .service(
+            resource("/v2/admin/accounts", "GET, HEAD, POST")
+                .route(on(GET, admin::accounts::list))
+                .route(on(POST, admin::create::create)),
+        )
+        .service(
+            resource("/v2/admin/accounts/{account_id}", "GET, HEAD, POST, DELETE")
+                .route(on(GET, admin::accounts::show))
+                .route(on(POST, admin::accounts::change))
+                .route(on(REVOKE, admin::delete::delete)),
+        )
+        .service(route("/v2/admin/accounts/{account_id}/keys", POST, admin::accounts::mint_key))
+        .service(route("/v2/admin/nodes", GET, admin::nodes::list));
     add_health(config);
 }
 
@@ -35,16 +74,34 @@ pub(super) fn add_health(config: &mut web::ServiceConfig) {
     config.service(route("/health/live", GET, health::live)).service(route("/health/ready", GET, health::ready));
 }
 
-/// A resource that answers to `methods`, and to any other with 405.
+/// A resource that answers to `methods` in one way, and to any other with 405.
 fn route<F, Args>(path: &str, (allow, methods): (&'static str, &'static [Method]), handler: F) -> Resource
 where
     F: Handler<Args>,
     Args: FromRequest + 'static,
     F::Output: Responder + 'static,
 {
+    resource(path, allow).route(on((allow, methods), handler))
+}
+
+/// A resource that answers to no method yet; `allow` names those it will.
+fn resource(path: &str, allow: &'static str) -> Resource {
     web::resource(path)
-        .route(web::route().guard(any_of(methods)).to(handler))
         .default_service(web::to(move |payload: web::Payload| refuse(payload, ApiError::MethodNotAllowed { allow })))
+}
+
+fn tokens(path: &str) -> Resource {
+    resource(path, "GET, HEAD, POST, DELETE")
+}
+
+/// What one of a resource's methods does.
+fn on<F, Args>((_, methods): (&'static str, &'static [Method]), handler: F) -> Route
+where
+    F: Handler<Args>,
+    Args: FromRequest + 'static,
+    F::Output: Responder + 'static,
+{
+    web::route().guard(any_of(methods)).to(handler)
 }
 
 fn any_of(methods: &'static [Method]) -> impl Guard {

@@ -55,6 +55,7 @@ pub struct ApiState {
     pub(crate) server_name: String,
     pub(crate) tokens: Tokens,
     pub(crate) qr_limit: KeyedLimiter<(Uuid, InstanceId)>,
+    pub(crate) operator_limit: KeyedLimiter<Uuid>,
     pub(crate) failures: KeyedLimiter<AddressKey>,
     pub(crate) trusted_proxies: TrustedProxies,
     pub(in crate::api) rounds: Rounds,
@@ -72,6 +73,10 @@ impl ApiState {
         Ok(Self {
             tokens: Tokens::new(limits, parts.ticks.clone()),
             qr_limit: KeyedLimiter::new(qr, parts.ticks.clone()),
+            operator_limit: KeyedLimiter::new(
+                Policy::per_second("api", limits.api_per_second, limits.api_burst),
+                parts.ticks.clone(),
+            ),
             failures: KeyedLimiter::new(failures, parts.ticks),
             trusted_proxies: TrustedProxies::parse(&parts.config.server.trusted_proxies)?,
             store: parts.store,
@@ -128,6 +133,11 @@ impl ApiState {
         uuid::Builder::from_unix_timestamp_millis(milliseconds, &random).into_uuid()
     }
 
+    /// Reads which tokens are alive; before the first request, so that none of them is taken for a guess.
+    pub async fn load_tokens(&self) -> Result<(), StoreError> {
+        self.tokens.load(&self.store, self.clock.now()).await
+    }
+
     /// Reads what the database says.
     pub(crate) async fn ping(&self) -> Result<(), StoreError> {
         self.store.ping().await
@@ -137,6 +147,7 @@ impl ApiState {
     pub(crate) fn prune(&self) {
         self.tokens.prune();
         self.qr_limit.prune();
+        self.operator_limit.prune();
         self.failures.prune();
         self.rounds.prune(self.clock.now());
     }

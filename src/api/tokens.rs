@@ -1,11 +1,15 @@
 //! Tokens in memory: a look-up in the database for every request would cost a factor of seven.
 //!
-//! A token that was found is remembered for a short time with its account, its scopes and its own limiter; revocation
-//! drops it at once on this node and within `limits.revocation_interval` on every other. A token that was not found is
-//! remembered in a table of fixed size, so that guessing neither grows memory nor loads the database.
+//! A token that was found is remembered for a short time with its account, its scopes and its own limiter. What changes
+//! it or its account makes it stale, at once on this node and within `limits.revocation_interval` on every other, and a
+//! stale one is looked up again. A token that was not found is remembered in a table of fixed size.
+//!
+//! Look-ups that may be guesses are capped for the node. Those of live tokens are not: of every live token a few bytes are
+//! known ([`living`]), so that no storm of guesses refuses a caller this node has not met yet.
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -17,8 +21,12 @@ use crate::domain::account::AccountId;
 use crate::domain::instance::InstanceId;
 use crate::domain::token::{Scope, Token, TokenHash, TokenKind};
 use crate::limit::{Limiter, Policy, Ticks};
-use crate::store::token::LiveToken;
+use crate::store::token::{Change, LiveToken};
 use crate::store::{Store, StoreError, token};
+
+use living::Living;
+
+mod living;
 
 /// Unknown tokens remembered at once. A new one takes the place of whichever shares its slot.
 const UNKNOWN_SLOTS: usize = 4_096;
@@ -45,6 +53,19 @@ pub struct Caller {
     scopes: Vec<Scope>,
     expires_at: Option<DateTime<Utc>>,
     fresh_until: Duration,
+    changed_at: DateTime<Utc>,
+    account_changed_at: DateTime<Utc>,
+    /// What this says may no longer be true.
+    stale: AtomicBool,
+}
+
+/// The operator, by one of their keys.
+#[derive(Debug, Clone)]
+pub struct Operator {
+    /// Names the key in limits.
+    pub token_id: Uuid,
+    /// Names the key to people.
+    pub last4: String,
 }
 
 impl Caller {
@@ -77,6 +98,7 @@ type Slot = Option<(TokenHash, Duration)>;
 #[derive(Debug)]
 pub struct Tokens {
     known: RwLock<HashMap<TokenHash, Arc<Caller>>>,
+    living: Living,
     unknown: Mutex<Box<[Slot]>>,
     lookups: Limiter,
     policy: Policy,
@@ -90,6 +112,7 @@ impl Tokens {
         let per_second = limits.token_lookups_per_second;
         Self {
             known: RwLock::default(),
+            living: Living::default(),
             unknown: Mutex::new(vec![None; UNKNOWN_SLOTS].into_boxed_slice()),
             lookups: Limiter::new(Policy::per_second("lookup", per_second, per_second), ticks.clone()),
             policy: Policy::per_second("api", limits.api_per_second, limits.api_burst),
@@ -106,19 +129,13 @@ impl Tokens {
         let hash = token.hash();
         let known = self.known.read().get(&hash).cloned();
         if let Some(caller) = &known
+            && !caller.stale.load(Ordering::Acquire)
             && self.ticks.elapsed() < caller.fresh_until
         {
             let expired = caller.expires_at.is_some_and(|expiry| expiry <= now);
             return if expired { Err(Unresolved::Unknown) } else { Ok(Arc::clone(caller)) };
         }
-        if known.is_none() {
-            if self.is_unknown(&hash) {
-                return Err(Unresolved::Unknown);
-            }
-            self.lookups.check().map_err(|_| Unresolved::TooManyLookups)?;
-        }
-        let mut conn = store.acquire().await.map_err(Unresolved::Store)?;
-        let found = token::find_live(&mut conn, &hash, now).await.map_err(Unresolved::Store)?;
+        let found = self.look_up(&hash, known.is_some(), store, now).await?;
         let limiter = known.map(|caller| Arc::clone(&caller.limiter));
         let Some(caller) = found.and_then(|found| self.caller(found, limiter)).map(Arc::new) else {
             self.known.write().remove(&hash);
@@ -127,6 +144,43 @@ impl Tokens {
         };
         self.known.write().insert(hash, Arc::clone(&caller));
         Ok(caller)
+    }
+
+    /// Which operator's key this is. Operators are few and rarely call: nothing of a key is remembered, so that a
+    /// revoked one ends at once.
+    pub async fn resolve_operator(
+        &self,
+        token: &Token,
+        store: &Store,
+        now: DateTime<Utc>,
+    ) -> Result<Operator, Unresolved> {
+        if token.kind() != TokenKind::Operator {
+            return Err(Unresolved::Unknown);
+        }
+        let hash = token.hash();
+        let Some(found) = self.look_up(&hash, false, store, now).await? else {
+            self.remember_unknown(hash);
+            return Err(Unresolved::Unknown);
+        };
+        Ok(Operator { token_id: found.id, last4: found.last4 })
+    }
+
+    /// Asks the database, unless the token is a guess and there were too many of those.
+    async fn look_up(
+        &self,
+        hash: &TokenHash,
+        known: bool,
+        store: &Store,
+        now: DateTime<Utc>,
+    ) -> Result<Option<LiveToken>, Unresolved> {
+        if !known && self.is_unknown(hash) {
+            return Err(Unresolved::Unknown);
+        }
+        if !known && !self.living.contains(hash) {
+            self.lookups.check().map_err(|_| Unresolved::TooManyLookups)?;
+        }
+        let mut conn = store.acquire().await.map_err(Unresolved::Store)?;
+        token::find_live(&mut conn, hash, now).await.map_err(Unresolved::Store)
     }
 
     fn caller(&self, found: LiveToken, limiter: Option<Arc<Limiter>>) -> Option<Caller> {
@@ -142,17 +196,58 @@ impl Tokens {
             scopes: found.scopes,
             expires_at: found.expires_at,
             fresh_until: self.ticks.elapsed() + self.ttl,
+            changed_at: found.changed_at,
+            account_changed_at: found.account_changed_at?,
+            stale: AtomicBool::new(false),
         })
     }
 
-    /// Forgets tokens that were revoked.
-    pub fn drop_revoked(&self, hashes: &[TokenHash]) {
-        if hashes.is_empty() {
+    /// Reads which tokens are alive.
+    pub async fn load(&self, store: &Store, now: DateTime<Utc>) -> Result<(), StoreError> {
+        let mut conn = store.acquire().await?;
+        let prefixes = token::live_prefixes(&mut conn, now, living::MOST).await?;
+        self.living.replace(prefixes);
+        Ok(())
+    }
+
+    /// A token was made here; after the commit.
+    pub fn admit(&self, token: &Token) {
+        self.living.add(token.hash().prefix());
+    }
+
+    /// A token was changed or revoked here; after the commit.
+    pub fn token_changed(&self, id: Uuid) {
+        self.mark_stale(|caller| caller.token_id == id);
+    }
+
+    /// An account was changed or deleted here; after the commit.
+    pub fn account_changed(&self, id: AccountId) {
+        self.mark_stale(|caller| caller.account_id == id);
+    }
+
+    /// What changed on any node of late. Naming a change again does nothing: whoever was looked up since stays fresh.
+    pub fn apply(&self, tokens: &[Change], accounts: &[(AccountId, DateTime<Utc>)]) {
+        for change in tokens {
+            if change.revoked {
+                self.living.remove(change.prefix);
+            } else {
+                self.living.add(change.prefix);
+            }
+        }
+        let tokens: HashMap<Uuid, DateTime<Utc>> = tokens.iter().map(|change| (change.id, change.at)).collect();
+        let accounts: HashMap<AccountId, DateTime<Utc>> = accounts.iter().copied().collect();
+        if tokens.is_empty() && accounts.is_empty() {
             return;
         }
-        let mut known = self.known.write();
-        for hash in hashes {
-            known.remove(hash);
+        self.mark_stale(|caller| {
+            tokens.get(&caller.token_id).is_some_and(|at| *at > caller.changed_at)
+                || accounts.get(&caller.account_id).is_some_and(|at| *at > caller.account_changed_at)
+        });
+    }
+
+    fn mark_stale(&self, which: impl Fn(&Caller) -> bool) {
+        for caller in self.known.read().values().filter(|caller| which(caller)) {
+            caller.stale.store(true, Ordering::Release);
         }
     }
 

@@ -1,18 +1,21 @@
-//! The API's one task: dropping revoked tokens in time, and giving back the memory of idle limiters.
+//! The API's own task: mending in time what is remembered of tokens and accounts, and giving back the memory of idle
+//! limiters.
 
 use std::time::Duration;
 
 use actix_web::web::Data;
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::TimeDelta;
 use tokio_util::sync::CancellationToken;
 
-use crate::store::{StoreError, token};
+use crate::store::{StoreError, account, token};
 
 use super::state::ApiState;
 
-/// A revocation is looked for this far back each time: nodes' clocks differ, and a transaction commits after the time it
-/// wrote.
+/// A change is looked for this far back each time: a transaction commits after the time it wrote.
 const OVERLAP: TimeDelta = TimeDelta::seconds(60);
+
+/// Which tokens are alive is read anew this often, to be rid of those that expired or went with their instance.
+const RELOAD_INTERVAL: TimeDelta = TimeDelta::hours(1);
 
 /// Limiters are pruned this often.
 const PRUNE_INTERVAL: TimeDelta = TimeDelta::seconds(60);
@@ -33,16 +36,23 @@ impl Upkeep {
         let clock = std::sync::Arc::clone(&self.state.clock);
         let mut read_up_to = clock.now();
         let mut pruned_at = read_up_to;
+        let mut loaded_at = read_up_to;
         loop {
             tokio::select! {
                 () = token.cancelled() => return,
                 () = clock.sleep_until(clock.now() + interval) => {}
             }
             let now = clock.now();
-            match self.drop_revoked(read_up_to - OVERLAP).await {
+            match self.mend(now - read_up_to + OVERLAP).await {
                 Ok(()) => read_up_to = now,
                 // The next turn looks as far back as this one had to.
-                Err(error) => tracing::warn!(error = %error.source, "revoked tokens could not be read"),
+                Err(error) => tracing::warn!(error = %error.source, "changed tokens could not be read"),
+            }
+            if now - loaded_at >= RELOAD_INTERVAL {
+                match self.state.tokens.load(&self.state.store, now).await {
+                    Ok(()) => loaded_at = now,
+                    Err(error) => tracing::warn!(error = %error.source, "live tokens could not be read"),
+                }
             }
             if now - pruned_at >= PRUNE_INTERVAL {
                 self.state.prune();
@@ -51,10 +61,11 @@ impl Upkeep {
         }
     }
 
-    async fn drop_revoked(&self, since: DateTime<Utc>) -> Result<(), StoreError> {
+    async fn mend(&self, window: TimeDelta) -> Result<(), StoreError> {
         let mut conn = self.state.store.acquire().await?;
-        let revoked = token::revoked_since(&mut conn, since).await?;
-        self.state.tokens.drop_revoked(&revoked);
+        let tokens = token::changed_within(&mut conn, window).await?;
+        let accounts = account::changed_within(&mut conn, window).await?;
+        self.state.tokens.apply(&tokens, &accounts);
         Ok(())
     }
 }

@@ -63,8 +63,8 @@ impl FromRequest for Call {
             let caller = authenticate(&state, &parameters).await.map_err(|refusal| match (refusal, origin) {
                 // The node it was carried from has let this client through; that it failed here is no guess of theirs.
                 (Refusal::Credential, Origin::Node(_)) => ApiError::Unauthorized,
-                (Refusal::Credential, Origin::Client | Origin::Expired) => refuse(&state, client),
-                (Refusal::Other(error), _) => error,
+                (Refusal::Guesses, Origin::Node(_)) => ApiError::Busy,
+                (refusal, _) => refuse(&state, client, refusal),
             })?;
             let call = Self { state, caller, client, request, body, parameters, origin };
             if !matches!(origin, Origin::Node(_)) {
@@ -76,11 +76,23 @@ impl FromRequest for Call {
 }
 
 /// Why a caller is not known.
-enum Refusal {
-    /// No valid credential, or not where the account wants it.
+pub(super) enum Refusal {
+    /// No valid credential, or not where it is wanted.
     Credential,
+    /// It was not looked up: the node has looked up all the guesses it may at this moment.
+    Guesses,
     /// It could not be found out.
     Other(ApiError),
+}
+
+impl From<Unresolved> for Refusal {
+    fn from(unresolved: Unresolved) -> Self {
+        match unresolved {
+            Unresolved::Unknown => Self::Credential,
+            Unresolved::TooManyLookups => Self::Guesses,
+            Unresolved::Store(error) => Self::Other(error.into()),
+        }
+    }
 }
 
 async fn authenticate(state: &ApiState, parameters: &Parameters) -> Result<Arc<Caller>, Refusal> {
@@ -92,18 +104,32 @@ async fn authenticate(state: &ApiState, parameters: &Parameters) -> Result<Arc<C
     match resolved {
         Ok(caller) if caller.require_header_auth && parameters.token_outside_headers() => Err(Refusal::Credential),
         Ok(caller) => Ok(caller),
-        Err(Unresolved::Unknown) => Err(Refusal::Credential),
-        Err(Unresolved::TooManyLookups) => Err(Refusal::Other(ApiError::Busy)),
-        Err(Unresolved::Store(error)) => Err(Refusal::Other(error.into())),
+        Err(unresolved) => Err(unresolved.into()),
     }
 }
 
-/// A failure drains the bucket of its address; only further failures meet it empty.
-fn refuse(state: &ApiState, client: IpAddr) -> ApiError {
+/// A failure drains the bucket of its address; only further failures meet it empty. So does a token that was not looked
+/// up: it is no live one this node knows of, but it may have been made on another a moment ago, and 401 would be untrue.
+pub(super) fn refuse(state: &ApiState, client: IpAddr, refusal: Refusal) -> ApiError {
+    let error = match refusal {
+        Refusal::Credential => ApiError::Unauthorized,
+        Refusal::Guesses => ApiError::Busy,
+        Refusal::Other(error) => return error,
+    };
     match state.failures.check(&AddressKey::from(client)) {
-        Ok(_) => ApiError::Unauthorized,
+        Ok(_) => error,
         Err(refused) => ApiError::RateLimited(refused),
     }
+}
+
+/// Notes where a limit stands, for the headers of whatever answer follows.
+pub(super) fn within(request: &HttpRequest, checked: Result<Standing, Refused>) -> Result<(), ApiError> {
+    let standing = match &checked {
+        Ok(standing) => *standing,
+        Err(refused) => refused.standing,
+    };
+    request.extensions_mut().insert(standing);
+    checked.map(|_| ()).map_err(ApiError::RateLimited)
 }
 
 impl Call {
@@ -117,16 +143,22 @@ impl Call {
         read.target(self.caller.instance_id)
     }
 
-    /// The instance, if the caller may do to it what `scope` names. Absent, deleted, another tenant's and out of the
-    /// token's reach are one answer, after one and the same query. Another node's ends the handler: the answer comes
-    /// from there.
-    pub async fn instance(&self, target: Option<Target>, scope: Scope) -> Result<InstanceId, ApiError> {
+    /// The instance, if it is in the caller's reach. Absent, deleted, another tenant's and out of the token's reach are
+    /// one answer, after one and the same query.
+    pub async fn owned(&self, target: Option<Target>) -> Result<InstanceId, ApiError> {
         let Some(Target::Id(id)) = target else { return Err(ApiError::SessionNotFound) };
         let own = self.caller.instance_id.is_none_or(|own| own == id);
         if !self.state.owns(self.caller.account_id, self.caller.instance_id, id).await? || !own {
             return Err(ApiError::SessionNotFound);
         }
         Span::current().record("instance.id", field::display(id));
+        Ok(id)
+    }
+
+    /// [`Self::owned`], if the caller may do to it what `scope` names. Another node's ends the handler: the answer comes
+    /// from there.
+    pub async fn instance(&self, target: Option<Target>, scope: Scope) -> Result<InstanceId, ApiError> {
+        let id = self.owned(target).await?;
         if !self.caller.may(scope) {
             return Err(ApiError::Forbidden { needs: needs(scope) });
         }
@@ -167,18 +199,8 @@ impl Call {
         accept.is_some_and(prefers_image)
     }
 
-    /// Notes where a limit stands, for the headers of whatever answer follows.
     fn within(&self, checked: Result<Standing, Refused>) -> Result<(), ApiError> {
-        match checked {
-            Ok(standing) => {
-                self.request.extensions_mut().insert(standing);
-                Ok(())
-            }
-            Err(refused) => {
-                self.request.extensions_mut().insert(refused.standing);
-                Err(ApiError::RateLimited(refused))
-            }
-        }
+        within(&self.request, checked)
     }
 }
 

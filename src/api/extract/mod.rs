@@ -5,6 +5,7 @@ mod body;
 mod call;
 mod client_address;
 mod json;
+mod operator_call;
 mod parameters;
 mod read;
 
@@ -12,5 +13,6 @@ pub use accept::prefers_image;
 pub use body::drain;
 pub use call::Call;
 pub use client_address::{InvalidNetwork, TrustedProxies};
+pub use operator_call::OperatorCall;
 pub use parameters::Parameters;
-pub use read::{Read, Target};
+pub use read::{Bound, Read, Target};

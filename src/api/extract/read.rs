@@ -2,11 +2,15 @@
 
 use std::ops::RangeInclusive;
 
+use chrono::{DateTime, Utc};
 use serde_json::{Map, Value};
+use uuid::Uuid;
 
 use crate::api::error::{ApiError, ParameterProblem};
 use crate::domain::instance::{InstanceId, LENGTH};
+use crate::domain::origin::Origin;
 use crate::domain::session::Status;
+use crate::domain::token::Scope;
 
 use super::json;
 use super::parameters::{INSTANCE_ID, Parameters};
@@ -18,6 +22,15 @@ pub enum Target {
     Id(InstanceId),
     /// Twelve letters and digits that no id is made of: nobody's.
     Nobodys,
+}
+
+/// How many of something there may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Bound {
+    /// Any number.
+    Unlimited,
+    /// This many.
+    AtMost(u32),
 }
 
 /// Reads parameters and remembers every problem. A getter gives `None` for a parameter that is absent or wrong;
@@ -41,11 +54,7 @@ impl<'a> Read<'a> {
     pub fn target(&mut self, own: Option<InstanceId>) -> Option<Target> {
         let Some(value) = self.parameters.get(INSTANCE_ID) else {
             if own.is_none() {
-                self.problems.push(ParameterProblem {
-                    name: INSTANCE_ID,
-                    problem: "is missing".to_owned(),
-                    missing: true,
-                });
+                self.require(INSTANCE_ID);
             }
             return own.map(Target::Id);
         };
@@ -70,6 +79,14 @@ impl<'a> Read<'a> {
         number
             .filter(|number| range.contains(number))
             .or_else(|| self.wrong(name, &format!("must be a whole number from {} to {}", range.start(), range.end())))
+    }
+
+    /// A whole number within `range`, or the word `unlimited`.
+    pub fn bound(&mut self, name: &'static str, range: RangeInclusive<u32>) -> Option<Bound> {
+        if self.parameters.get(name)?.as_str() == Some("unlimited") {
+            return Some(Bound::Unlimited);
+        }
+        self.integer(name, range).map(Bound::AtMost)
     }
 
     /// Yes or no.
@@ -124,12 +141,49 @@ impl<'a> Read<'a> {
 
     /// Session statuses, separated by commas or in an array.
     pub fn statuses(&mut self, name: &'static str) -> Option<Vec<Status>> {
-        let statuses: Option<Vec<Status>> = match self.parameters.get(name)? {
-            Value::String(text) => text.split(',').map(|word| Status::parse(word.trim())).collect(),
-            Value::Array(words) => words.iter().map(|word| word.as_str().and_then(Status::parse)).collect(),
+        self.list(name, "session statuses", Status::parse)
+    }
+
+    /// Scopes, at least one, separated by commas or in an array.
+    pub fn scopes(&mut self, name: &'static str) -> Option<Vec<Scope>> {
+        let scopes = self.list(name, "scopes out of read, link, send, control", Scope::parse)?;
+        if scopes.is_empty() { self.wrong(name, "must name one scope at least") } else { Some(scopes) }
+    }
+
+    /// Web origins, separated by commas or in an array; an empty array is none.
+    pub fn origins(&mut self, name: &'static str, most: usize) -> Option<Vec<Origin>> {
+        let origins = self.list(name, "origins such as https://app.example.com", |text| Origin::parse(text).ok())?;
+        if origins.len() > most { self.wrong(name, &format!("may hold {most} origins")) } else { Some(origins) }
+    }
+
+    /// Values that `parse` reads, separated by commas or in an array.
+    fn list<T>(&mut self, name: &'static str, what: &str, parse: impl Fn(&str) -> Option<T>) -> Option<Vec<T>> {
+        let values: Option<Vec<T>> = match self.parameters.get(name)? {
+            Value::String(text) => text.split(',').map(|word| parse(word.trim())).collect(),
+            Value::Array(words) => words.iter().map(|word| word.as_str().and_then(&parse)).collect(),
             Value::Null | Value::Bool(_) | Value::Number(_) | Value::Object(_) => None,
         };
-        statuses.or_else(|| self.wrong(name, "must be session statuses, separated by commas"))
+        values.or_else(|| self.wrong(name, &format!("must be {what}, separated by commas")))
+    }
+
+    /// A UUID.
+    pub fn uuid(&mut self, name: &'static str) -> Option<Uuid> {
+        let uuid = self.parameters.get(name)?.as_str().and_then(|text| Uuid::try_parse(text).ok());
+        uuid.or_else(|| self.wrong(name, "must be a UUID"))
+    }
+
+    /// A moment, as RFC 3339 writes it.
+    pub fn moment(&mut self, name: &'static str) -> Option<DateTime<Utc>> {
+        let text = self.parameters.get(name)?.as_str();
+        let moment = text.and_then(|text| DateTime::parse_from_rfc3339(text).ok()).map(|moment| moment.to_utc());
+        moment.or_else(|| self.wrong(name, "must be a time such as 2026-11-24T21:00:00Z"))
+    }
+
+    /// Notes it if a parameter that must be there was not given.
+    pub fn require(&mut self, name: &'static str) {
+        if self.parameters.get(name).is_none() {
+            self.problems.push(ParameterProblem { name, problem: "is missing".to_owned(), missing: true });
+        }
     }
 
     /// Notes a problem of a parameter that was given.

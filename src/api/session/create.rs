@@ -127,6 +127,7 @@ async fn insert(call: &Call, wish: Wish) -> Result<(Instance, Token), ApiError> 
     token::insert(&mut tx, call.state.uuid(), &token, holder, &Scope::ALL, now, None).await?;
     call.record(&mut tx, Action::InstanceCreated, instance.id, json!({})).await?;
     tx.commit().await.map_err(|error| ApiError::Internal(Box::new(error)))?;
+    call.state.tokens.admit(&token);
     tracing::Span::current().record("instance.id", tracing::field::display(instance.id));
     tracing::info!(instance.id = %instance.id, "instance created");
     Ok((instance, token))

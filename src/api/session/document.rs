@@ -117,12 +117,15 @@ pub(super) fn session_name(id: InstanceId) -> String {
 }
 
 /// `2026-11-24T21:00:00Z`
-pub(super) fn time<S: Serializer>(time: &DateTime<Utc>, serializer: S) -> Result<S::Ok, S::Error> {
+pub(in crate::api) fn time<S: Serializer>(time: &DateTime<Utc>, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(&time.to_rfc3339_opts(SecondsFormat::Secs, true))
 }
 
 #[expect(clippy::ref_option, reason = "serde asks for a reference")]
-fn maybe_time<S: Serializer>(moment: &Option<DateTime<Utc>>, serializer: S) -> Result<S::Ok, S::Error> {
+pub(in crate::api) fn maybe_time<S: Serializer>(
+    moment: &Option<DateTime<Utc>>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
     match moment {
         Some(moment) => time(moment, serializer),
         None => serializer.serialize_none(),

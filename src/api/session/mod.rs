@@ -9,3 +9,6 @@ pub mod logout;
 pub mod restart;
 pub mod start;
 pub mod stop;
+pub mod token;
+
+pub(super) use document::{maybe_time, time};

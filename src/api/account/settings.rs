@@ -1,0 +1,44 @@
+//! `/v2/account`: who the account is, what it has chosen and may have, and how much of that it uses.
+
+use actix_web::HttpResponse;
+use actix_web::http::StatusCode;
+use serde_json::json;
+
+use crate::api::error::ApiError;
+use crate::api::extract::Call;
+use crate::api::respond;
+use crate::domain::instance::InstanceId;
+use crate::store::audit::Action;
+use crate::store::{StoreError, account};
+
+use super::document::{Changes, Document};
+
+/// Tells of the account.
+#[tracing::instrument(skip_all)]
+pub async fn show(call: Call) -> Result<HttpResponse, ApiError> {
+    call.account_key()?;
+    let mut conn = call.state.store.acquire().await?;
+    let document = Document::of(&mut conn, call.caller.account_id).await?.ok_or(ApiError::Unauthorized)?;
+    Ok(respond::json(StatusCode::OK, &document))
+}
+
+/// Sets what is given of `name`, `require_header_auth`, `allow_get_control`, `allowed_origins`.
+#[tracing::instrument(skip_all)]
+pub async fn change(call: Call) -> Result<HttpResponse, ApiError> {
+    let mut read = call.read();
+    let changes = Changes::of_account(&mut read);
+    read.finish()?;
+    call.account_key()?;
+    let id = call.caller.account_id;
+    let mut tx = call.state.store.begin().await?;
+    let account = account::lock(&mut tx, id).await?.ok_or(ApiError::Unauthorized)?;
+    if !changes.names().is_empty() {
+        changes.write(&mut tx, account).await?;
+        let detail = json!({ "changed": changes.names() });
+        call.record(&mut tx, Action::AccountChanged, None::<InstanceId>, detail).await?;
+    }
+    let document = Document::of(&mut tx, id).await?.ok_or(ApiError::Unauthorized)?;
+    tx.commit().await.map_err(StoreError::while_("keep an account's settings"))?;
+    call.state.tokens.account_changed(id);
+    Ok(respond::json(StatusCode::OK, &document))
+}
