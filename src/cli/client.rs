@@ -1,11 +1,13 @@
 //! A small client of our own REST API, for the commands that talk to a running gateway.
 
+use std::fs;
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use reqwest::{RequestBuilder, StatusCode};
+use reqwest::{Method, RequestBuilder, StatusCode};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -45,6 +47,16 @@ pub(super) enum CodeAnswer {
     AlreadyLinked,
 }
 
+/// The credential out of a file, or else out of a variable of the environment; never from the command line itself: other
+/// users of the machine could read it there.
+pub(super) fn secret(file: Option<&Path>, variable: &str, what: &str) -> anyhow::Result<SecretString> {
+    let key = match file {
+        Some(path) => fs::read_to_string(path).with_context(|| format!("{} cannot be read", path.display()))?,
+        None => std::env::var(variable).with_context(|| format!("set {variable} to {what}, or name a --key-file"))?,
+    };
+    Ok(key.trim().to_owned().into())
+}
+
 impl Client {
     /// A client of the gateway at `base`.
     pub(super) fn new(base: &str, key: SecretString) -> anyhow::Result<Self> {
@@ -54,6 +66,19 @@ impl Client {
 
     fn post(&self, path: &str) -> RequestBuilder {
         self.http.post(format!("{}{path}", self.base)).bearer_auth(self.key.expose_secret())
+    }
+
+    /// Sends a request that must succeed, with a body if there is one, about an instance if one is named.
+    pub(super) async fn call(
+        &self,
+        method: Method,
+        path: &str,
+        instance: Option<&str>,
+        body: Option<&Value>,
+    ) -> anyhow::Result<Value> {
+        let request = self.http.request(method, format!("{}{path}", self.base)).bearer_auth(self.key.expose_secret());
+        let request = instance.into_iter().fold(request, |request, id| request.header("X-Instance-ID", id));
+        self.expect(body.into_iter().fold(request, RequestBuilder::json)).await
     }
 
     async fn answer(&self, request: RequestBuilder) -> anyhow::Result<(StatusCode, Value)> {

@@ -10,6 +10,7 @@ use clap::{Args, Parser, Subcommand};
 use crate::config::{self, Config};
 use crate::telemetry;
 
+mod account;
 mod client;
 #[cfg(feature = "sandbox")]
 mod demo;
@@ -18,6 +19,7 @@ mod qr;
 #[cfg(feature = "sandbox")]
 mod sandbox;
 mod serve;
+mod token;
 
 /// Version, licences and where the source is: the binary links AGPL code (`NOTICE`), so it says so.
 const LONG_VERSION: &str = concat!(
@@ -46,6 +48,10 @@ enum Command {
     Sandbox(sandbox::Arguments),
     /// Draw an instance's live QR code in the terminal until it is linked.
     Qr(qr::Arguments),
+    /// Manage accounts, their quotas and the nodes, with the operator's key.
+    Account(account::Arguments),
+    /// Manage an instance's tokens or the account's own keys, with an account key.
+    Token(token::Arguments),
     /// Ask a running gateway whether it is ready; for container health checks.
     Healthcheck(healthcheck::Arguments),
 }
@@ -93,6 +99,8 @@ pub fn run() -> ExitCode {
         #[cfg(feature = "sandbox")]
         Command::Sandbox(arguments) => sandbox::run(arguments),
         Command::Qr(arguments) => qr::run(&arguments),
+        Command::Account(arguments) => account::run(&arguments),
+        Command::Token(arguments) => token::run(&arguments),
         Command::Healthcheck(arguments) => healthcheck::run(&arguments),
     };
     match outcome {

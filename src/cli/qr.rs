@@ -1,6 +1,5 @@
 //! `wagate qr INSTANCE`: the live code in the terminal, redrawn when it rotates, until a phone has scanned it.
 
-use std::fs;
 use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -10,7 +9,7 @@ use chrono::{DateTime, Utc};
 use clap::Args;
 use secrecy::SecretString;
 
-use super::client::{Client, CodeAnswer, number_of};
+use super::client::{Client, CodeAnswer, number_of, secret};
 use crate::domain::clock::{Clock, SystemClock};
 use crate::qr::{self, Matrix};
 
@@ -28,14 +27,8 @@ pub(super) struct Arguments {
 }
 
 impl Arguments {
-    /// The credential, never from the command line itself: other users of the machine could read it there.
     fn key(&self) -> anyhow::Result<SecretString> {
-        let key = match &self.key_file {
-            Some(path) => fs::read_to_string(path).with_context(|| format!("{} cannot be read", path.display()))?,
-            None => std::env::var("WAGATE_KEY")
-                .context("set WAGATE_KEY to an account key or the instance's token, or name a --key-file")?,
-        };
-        Ok(key.trim().to_owned().into())
+        secret(self.key_file.as_deref(), "WAGATE_KEY", "an account key or the instance's token")
     }
 }
 
