@@ -4,6 +4,8 @@ use std::process::{Command, Output, Stdio};
 
 use crate::support::gateway::Gateway;
 
+mod credentials;
+
 fn wagate(arguments: &[&str], key: Option<&str>) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_wagate"));
     command.args(arguments).env_remove("WAGATE_KEY").stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());

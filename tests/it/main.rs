@@ -8,6 +8,8 @@ mod cluster;
 mod connecting;
 #[cfg(feature = "sandbox")]
 mod crash;
+#[cfg(feature = "sandbox")]
+mod credentials;
 mod embedded;
 #[cfg(feature = "sandbox")]
 mod engine;

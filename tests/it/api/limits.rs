@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use wagate::domain::token::TokenKind;
+use wagate::store::token::Holder;
 
 use super::gateway::{Answer, Created, Gateway, key};
 use super::script::{VALUE, later};
@@ -88,4 +89,28 @@ async fn guessing_is_capped_before_the_database_and_known_tokens_pass() {
     assert_eq!(gateway.get("/v2/session/list", gateway.key.expose()).await.status, 200);
     gateway.advance_ticks(Duration::from_secs(61));
     assert_eq!(gateway.get("/v2/session/list", gateway.key.expose()).await.status, 200, "looked up anew");
+}
+
+#[tokio::test]
+async fn a_valid_key_this_node_never_met_passes_while_guesses_have_exhausted_the_look_ups() {
+    let gateway = Gateway::with(|config| {
+        config.limits.token_lookups_per_second = 5;
+        config.limits.failed_auth_per_minute = 8;
+    })
+    .await;
+    let fresh = key(TokenKind::Account, 200);
+    gateway.add_token(&fresh, Holder::Account(gateway.account), &[], None).await;
+    gateway.state.load_tokens().await.unwrap();
+    let mut statuses = Vec::new();
+    for seed in 0..10 {
+        let guess = key(TokenKind::Account, 300 + seed);
+        statuses.push(gateway.get("/v2/session/list", guess.expose()).await.status.as_u16());
+    }
+    assert_eq!(statuses, [401, 401, 401, 401, 401, 503, 503, 503, 429, 429], "a guess not looked up is a failure too");
+    for token in [&fresh, &gateway.key] {
+        assert_eq!(gateway.get("/v2/session/list", token.expose()).await.status, 200, "its address's bucket is empty");
+    }
+    let minted = gateway.post("/v2/account/keys", fresh.expose(), serde_json::json!({})).await.json();
+    let minted = minted["access_token"].as_str().unwrap();
+    assert_eq!(gateway.get("/v2/session/list", minted).await.status, 200, "so does one made here a moment ago");
 }

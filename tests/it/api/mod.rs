@@ -3,6 +3,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test ends where it is surprised")]
 
+mod account;
+mod admin;
 mod credentials;
 mod documents;
 mod forwarding;
@@ -12,4 +14,5 @@ mod linking;
 mod operations;
 mod script;
 mod tenants;
+mod tokens;
 mod transport;

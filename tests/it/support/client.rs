@@ -40,6 +40,10 @@ impl Client {
         request.timeout(Duration::from_mins(1)).send().await.expect("the gateway answers")
     }
 
+    pub(crate) fn url(&self) -> &str {
+        &self.url
+    }
+
     pub(crate) fn key(&self) -> &str {
         &self.key
     }

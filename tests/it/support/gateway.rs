@@ -19,6 +19,8 @@ pub(crate) struct Gateway {
     pub(crate) database: Arc<TestDatabase>,
     pub(crate) network: Network,
     pub(crate) client: Client,
+    /// The operator at the operator's listener.
+    pub(crate) operator: Client,
     pub(crate) url: String,
     config: Config,
     clock: Arc<dyn Clock>,
@@ -60,11 +62,14 @@ impl Gateway {
         config.engine.prekeys = 10;
         change(&mut config);
         let application = build(&config, &sandbox.url(), &clock).await;
-        let key = application.first_start().expect("the database is empty").account_key.expose_secret().to_owned();
+        let keys = application.first_start().expect("the database is empty");
+        let key = keys.account_key.expose_secret().to_owned();
+        let operator = Client::new(application.operator_url(), keys.operator_key.expose_secret());
         let url = application.url().to_owned();
         Self {
             network: Network::at(&sandbox.url()),
             client: Client::new(&url, &key),
+            operator,
             url,
             database: Arc::new(database),
             config,
@@ -89,6 +94,7 @@ impl Gateway {
         Self {
             network: self.network.clone(),
             client: self.client.at(&url),
+            operator: self.operator.at(application.operator_url()),
             url,
             database: Arc::clone(&self.database),
             config,
