@@ -36,7 +36,10 @@ pub enum ApiError {
     #[error("The request body did not arrive in time.")]
     BodyTimeout,
     /// The body is neither JSON nor a form.
-    #[error("The request body must be JSON or an application/x-www-form-urlencoded form, in UTF-8 and not compressed.")]
+    #[error(
+        "The request body must be JSON, or a form as application/x-www-form-urlencoded or multipart/form-data, in UTF-8 \
+         and not compressed."
+    )]
     UnsupportedMediaType,
     /// The body is not what its type says.
     #[error("The request body is malformed: {0}.")]

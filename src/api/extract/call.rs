@@ -7,7 +7,6 @@ use std::sync::Arc;
 
 use actix_web::dev::Payload;
 use actix_web::http::Method;
-use actix_web::http::header::ACCEPT;
 use actix_web::web::Data;
 use actix_web::{FromRequest, HttpMessage, HttpRequest};
 use bytes::Bytes;
@@ -23,7 +22,7 @@ use crate::domain::instance::InstanceId;
 use crate::domain::token::{Scope, Token};
 use crate::limit::{AddressKey, Refused, Standing};
 
-use super::accept::prefers_image;
+use super::accept::Accept;
 use super::body;
 use super::parameters::Parameters;
 use super::read::{Read, Target};
@@ -52,7 +51,7 @@ impl FromRequest for Call {
         let mut payload = payload.take();
         Box::pin(async move {
             let body = body::read(&mut payload).await?;
-            let parameters = Parameters::of(&request, &body)?;
+            let parameters = Parameters::of(request.headers(), request.query_string(), &body).await?;
             let state =
                 request.app_data::<Data<ApiState>>().cloned().expect("every route is configured with the state");
             let origin = forward::origin(&state, &request, &body);
@@ -163,8 +162,8 @@ impl Call {
 
     /// Whether `Accept` prefers an image to JSON.
     pub fn prefers_image(&self) -> bool {
-        let accept = self.request.headers().get(ACCEPT).and_then(|value| value.to_str().ok());
-        accept.is_some_and(prefers_image)
+        let forms = [("application/json", false), ("image/png", true)];
+        Accept::of(self.request.headers()).choose(&forms).unwrap_or(false)
     }
 
     /// Notes where a limit stands, for the headers of whatever answer follows.

@@ -5,10 +5,11 @@ mod body;
 mod call;
 mod client_address;
 mod json;
+mod multipart;
 mod parameters;
 mod read;
 
-pub use accept::prefers_image;
+pub use accept::Accept;
 pub use body::drain;
 pub use call::Call;
 pub use client_address::{InvalidNetwork, TrustedProxies};
