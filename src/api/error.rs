@@ -1,6 +1,7 @@
 //! The one error of the API: its HTTP status, its stable code, and what a client may know of it.
 //!
-//! A handler returns it; `answer` renders it, because only there the request's id is known.
+//! A handler returns it; `answer` renders it, because only there the request's id is known: what a client is told is put
+//! together once, in [`ErrorBody`], and written in the [`Rendering`] the client would rather have.
 
 use std::error::Error;
 
@@ -13,6 +14,15 @@ use crate::domain::session::Status;
 use crate::limit::Refused;
 use crate::store::StoreError;
 use crate::supervisor::SupervisorError;
+
+mod body;
+mod markup;
+mod rendering;
+#[cfg(test)]
+mod tests;
+
+pub use body::ErrorBody;
+pub use rendering::Rendering;
 
 /// Seconds to wait when nothing better is known.
 pub const DEFAULT_RETRY_AFTER: u64 = 10;
@@ -259,56 +269,6 @@ impl From<SupervisorError> for ApiError {
             SupervisorError::Elsewhere { addr } => Self::Elsewhere { addr },
             SupervisorError::NotServing => Self::OwnerUnreachable,
             SupervisorError::NotStored | SupervisorError::Store(_) => Self::Internal(Box::new(error)),
-        }
-    }
-}
-
-/// The JSON body of an error.
-#[derive(Serialize)]
-pub struct ErrorBody<'a> {
-    status: u16,
-    error: &'static str,
-    code: &'static str,
-    message: String,
-    request_id: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    parameters: Option<&'a [ParameterProblem]>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    instance_id: Option<InstanceId>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    session_status: Option<Status>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    expected: Option<&'static [Status]>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    recovering: Option<bool>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    retry_after: Option<u64>,
-}
-
-impl<'a> ErrorBody<'a> {
-    /// What a client is told of `error`.
-    pub fn new(error: &'a ApiError, request_id: &'a str) -> Self {
-        let mismatch = match error {
-            ApiError::SessionStatus(mismatch) => Some(mismatch),
-            _ => None,
-        };
-        let parameters = match error {
-            ApiError::Parameters(problems) => Some(problems.as_slice()),
-            _ => None,
-        };
-        let status = error.status();
-        Self {
-            status: status.as_u16(),
-            error: status.canonical_reason().unwrap_or_default(),
-            code: error.code(),
-            message: error.to_string(),
-            request_id,
-            parameters,
-            instance_id: mismatch.map(|mismatch| mismatch.instance_id),
-            session_status: mismatch.map(|mismatch| mismatch.status),
-            expected: mismatch.map(|mismatch| mismatch.expected),
-            recovering: mismatch.map(|mismatch| mismatch.recovering),
-            retry_after: error.retry_after(),
         }
     }
 }

@@ -7,6 +7,7 @@
 mod answer;
 mod audit;
 pub mod auth;
+mod cors;
 pub mod error;
 pub mod extract;
 mod forward;
@@ -19,7 +20,7 @@ pub mod state;
 pub mod tokens;
 pub mod upkeep;
 
-use actix_web::middleware::from_fn;
+use actix_web::middleware::{Condition, from_fn};
 use actix_web::web::{self, Data, ServiceConfig};
 
 /// The longest a request may ask to wait, for a code or for a status, in seconds.
@@ -30,21 +31,27 @@ pub use state::{ApiParts, ApiState};
 /// Adds the API to an actix application: `App::new().configure(api::configure(&state))`. Whatever no other service took
 /// is answered here, so it comes last.
 pub fn configure(state: &Data<ApiState>) -> impl FnOnce(&mut ServiceConfig) + use<> {
-    framed(state, routes::add)
+    framed(state, true, routes::add)
 }
 
 /// Adds what the operator's listener serves: today the health of the node.
 pub fn configure_operator(state: &Data<ApiState>) -> impl FnOnce(&mut ServiceConfig) + use<> {
-    framed(state, routes::add_health)
+    framed(state, false, routes::add_health)
 }
 
-fn framed(state: &Data<ApiState>, add: fn(&mut ServiceConfig)) -> impl FnOnce(&mut ServiceConfig) + use<> {
+/// `shared`: with the pages of other origins.
+fn framed(
+    state: &Data<ApiState>,
+    shared: bool,
+    add: fn(&mut ServiceConfig),
+) -> impl FnOnce(&mut ServiceConfig) + use<> {
     let state = state.clone();
     move |config: &mut ServiceConfig| {
         config.service(
             web::scope("")
                 .app_data(state)
                 .wrap(from_fn(answer::frame))
+                .wrap(Condition::new(shared, from_fn(cors::share)))
                 .configure(add)
                 .default_service(web::to(routes::no_route)),
         );

@@ -6,7 +6,7 @@ use actix_web::{FromRequest, Handler, HttpRequest, HttpResponse, Resource, Respo
 
 use super::error::ApiError;
 use super::extract::drain;
-use super::{auth, forward, health, session};
+use super::{auth, cors, forward, health, session};
 
 const READ: (&str, &[Method]) = ("GET, HEAD, POST", &[Method::GET, Method::HEAD, Method::POST]);
 const CONTROL: (&str, &[Method]) = ("POST, GET", &[Method::POST, Method::GET]);
@@ -35,16 +35,21 @@ pub(super) fn add_health(config: &mut web::ServiceConfig) {
     config.service(route("/health/live", GET, health::live)).service(route("/health/ready", GET, health::ready));
 }
 
-/// A resource that answers to `methods`, and to any other with 405.
+/// A resource that answers to `methods`, to a browser that asks for a page with what it may do, and to any other with 405.
 fn route<F, Args>(path: &str, (allow, methods): (&'static str, &'static [Method]), handler: F) -> Resource
 where
     F: Handler<Args>,
     Args: FromRequest + 'static,
     F::Output: Responder + 'static,
 {
-    web::resource(path)
-        .route(web::route().guard(any_of(methods)).to(handler))
-        .default_service(web::to(move |payload: web::Payload| refuse(payload, ApiError::MethodNotAllowed { allow })))
+    web::resource(path).route(web::route().guard(any_of(methods)).to(handler)).default_service(web::to(
+        move |request: HttpRequest, payload: web::Payload| async move {
+            match cors::preflight(&request, allow) {
+                None => refuse(payload, ApiError::MethodNotAllowed { allow }).await,
+                Some(answer) => drain(&mut payload.into_inner()).await.map(|()| answer),
+            }
+        },
+    ))
 }
 
 fn any_of(methods: &'static [Method]) -> impl Guard {

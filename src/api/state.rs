@@ -18,6 +18,7 @@ use crate::limit::{AddressKey, KeyedLimiter, Policy, Ticks};
 use crate::store::{Store, StoreError, instance};
 
 use super::auth::Rounds;
+use super::cors::Origins;
 use super::error::ApiError;
 use super::extract::{InvalidNetwork, TrustedProxies};
 use super::sessions::Sessions;
@@ -58,6 +59,8 @@ pub struct ApiState {
     pub(crate) failures: KeyedLimiter<AddressKey>,
     pub(crate) trusted_proxies: TrustedProxies,
     pub(in crate::api) rounds: Rounds,
+    /// The web origins whose pages may read answers.
+    pub(crate) origins: Origins,
     /// Whose an instance is never changes, and its id is never issued again: no entry can become wrong.
     owners: RwLock<HashMap<InstanceId, AccountId>>,
     rng: Mutex<StdRng>,
@@ -80,6 +83,7 @@ impl ApiState {
             clock: parts.clock,
             server_name: parts.server_name,
             rounds: Rounds::default(),
+            origins: Origins::default(),
             owners: RwLock::default(),
             rng: Mutex::new(parts.rng),
         })

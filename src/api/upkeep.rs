@@ -1,4 +1,5 @@
-//! The API's one task: dropping revoked tokens in time, and giving back the memory of idle limiters.
+//! The API's one task: dropping revoked tokens in time, reading the listed origins again, and giving back the memory of
+//! idle limiters.
 
 use std::time::Duration;
 
@@ -33,6 +34,7 @@ impl Upkeep {
         let clock = std::sync::Arc::clone(&self.state.clock);
         let mut read_up_to = clock.now();
         let mut pruned_at = read_up_to;
+        self.read_origins().await;
         loop {
             tokio::select! {
                 () = token.cancelled() => return,
@@ -44,10 +46,17 @@ impl Upkeep {
                 // The next turn looks as far back as this one had to.
                 Err(error) => tracing::warn!(error = %error.source, "revoked tokens could not be read"),
             }
+            self.read_origins().await;
             if now - pruned_at >= PRUNE_INTERVAL {
                 self.state.prune();
                 pruned_at = now;
             }
+        }
+    }
+
+    async fn read_origins(&self) {
+        if let Err(error) = self.state.origins.refresh(&self.state.store).await {
+            tracing::warn!(error = %error.source, "the listed origins could not be read; those known stay");
         }
     }
 

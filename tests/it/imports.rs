@@ -20,6 +20,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("web", &["api", "domain"]),
     ("sandbox", &["domain", "qr"]),
     ("lifecycle", &[]),
+    ("fuzzing", &["api", "domain", "sandbox"]),
     ("app", &["*"]),
     ("cli", &["*"]),
     ("main", &["*"]),

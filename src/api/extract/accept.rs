@@ -126,8 +126,7 @@ fn thousandths(q: &str) -> u16 {
 mod tests {
     use super::*;
 
-    const FORMS: [(&str, &str); 3] =
-        [("application/json", "json"), ("text/html", "html"), ("application/xml", "xml")];
+    const FORMS: [(&str, &str); 3] = [("application/json", "json"), ("text/html", "html"), ("application/xml", "xml")];
 
     #[test]
     fn the_highest_quality_wins_then_the_closest_range_then_our_order() {

@@ -49,9 +49,7 @@ pub(super) async fn fields(headers: &HeaderMap, body: &Bytes) -> Result<Fields, 
             Err(ApiError::MalformedBody("it is JSON, but its Content-Type says form; send application/json"))
         }
         Format::Form => Ok(Fields::Form(form_urlencoded::parse(body).into_owned().collect())),
-        Format::Multipart(content_type) => {
-            multipart::fields(content_type, body.clone()).await.map(Fields::Form)
-        }
+        Format::Multipart(content_type) => multipart::fields(content_type, body.clone()).await.map(Fields::Form),
     }
 }
 

@@ -56,7 +56,7 @@ impl Parameters {
     }
 
     /// The credential as it was given.
-    pub(super) fn access_token(&self) -> Option<&str> {
+    pub(crate) fn access_token(&self) -> Option<&str> {
         self.get(ACCESS_TOKEN)?.as_str()
     }
 

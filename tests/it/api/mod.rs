@@ -3,12 +3,15 @@
 
 #![expect(clippy::unwrap_used, reason = "a test ends where it is surprised")]
 
+mod cors;
 mod credentials;
 mod documents;
+mod errors;
 mod forwarding;
 mod gateway;
 mod limits;
 mod linking;
+mod multipart;
 mod operations;
 mod script;
 mod tenants;
