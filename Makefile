@@ -1,6 +1,6 @@
 # What people type. Each target installs what it needs first (.ci/deps).
 .DEFAULT_GOAL := help
-.PHONY: help run serve test check bench sqlx deps
+.PHONY: help run serve test check bench fuzz sqlx deps
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST)
@@ -26,6 +26,10 @@ check: ## format, lints, licences, documentation, committed queries
 bench: deps ## requests a second and the cost of drawing a code
 	@echo "== building optimised; the first time this takes several minutes"
 	.ci/with-postgres cargo bench --locked --features sandbox
+
+fuzz: ## hostile input, FUZZ_SECONDS (60) for each target; what it finds is kept in target/fuzz
+	@.ci/deps fuzz
+	@.ci/fuzz
 
 sqlx: deps ## ask PostgreSQL about the queries again and write .sqlx
 	@.ci/sqlx prepare
