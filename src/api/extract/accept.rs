@@ -116,7 +116,7 @@ fn thousandths(q: &str) -> u16 {
         return 0;
     }
     match whole {
-        "1" => 1_000,
+        "1" if fraction.bytes().all(|digit| digit == b'0') => 1_000,
         "0" | "" if !q.is_empty() => format!("{fraction:0<3}").parse().unwrap_or(0),
         _ => 0,
     }
