@@ -1,4 +1,5 @@
-//! The API's one task: dropping revoked tokens in time, and giving back the memory of idle limiters.
+//! The API's one task: dropping revoked tokens in time, giving back the memory of idle limiters, and deleting what was
+//! kept for a time that is over.
 
 use std::time::Duration;
 
@@ -6,7 +7,7 @@ use actix_web::web::Data;
 use chrono::{DateTime, TimeDelta, Utc};
 use tokio_util::sync::CancellationToken;
 
-use crate::store::{StoreError, token};
+use crate::store::{StoreError, idempotency, kept_secret, link, token};
 
 use super::state::ApiState;
 
@@ -46,9 +47,20 @@ impl Upkeep {
             }
             if now - pruned_at >= PRUNE_INTERVAL {
                 self.state.prune();
+                if let Err(error) = self.forget_expired(now).await {
+                    tracing::warn!(error = %error.source, "what has expired could not be deleted");
+                }
                 pruned_at = now;
             }
         }
+    }
+
+    async fn forget_expired(&self, now: DateTime<Utc>) -> Result<(), StoreError> {
+        let mut conn = self.state.store.acquire().await?;
+        kept_secret::forget_expired(&mut conn, now).await?;
+        idempotency::forget_expired(&mut conn, now).await?;
+        link::forget_expired(&mut conn, now).await?;
+        Ok(())
     }
 
     async fn drop_revoked(&self, since: DateTime<Utc>) -> Result<(), StoreError> {
