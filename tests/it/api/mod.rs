@@ -3,13 +3,17 @@
 
 #![expect(clippy::unwrap_used, reason = "a test ends where it is surprised")]
 
+mod audit;
 mod credentials;
 mod documents;
 mod forwarding;
 mod gateway;
+mod idempotency;
 mod limits;
 mod linking;
+mod me;
 mod operations;
 mod script;
+mod temp_link;
 mod tenants;
 mod transport;
