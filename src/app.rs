@@ -113,7 +113,7 @@ impl Application {
                 clock: Arc::clone(&clock),
                 config: Arc::clone(&config),
                 cluster: cluster.clone(),
-                profiles: vault,
+                profiles: Arc::<Vault>::clone(&vault),
                 seed: rng.next_u64(),
             },
             &lifecycle.tasks,
@@ -123,12 +123,14 @@ impl Application {
         let state = Data::new(ApiState::new(ApiParts {
             config: &config,
             store: store.clone(),
+            vault,
             sessions: Arc::new(supervisor),
             forwarder: Forwarder::new(forward_timeout(&config.engine), secret)?,
             clock,
             ticks: Ticks::monotonic(),
             rng,
             server_name: cluster.name().to_owned(),
+            public_url: public_url(&config.server, address),
         })?);
         let upkeep = Upkeep { state: state.clone(), revocation_interval: config.limits.revocation_interval };
         lifecycle.tasks.spawn(upkeep.run(lifecycle.stop.clone()));
@@ -282,6 +284,14 @@ fn listen(address: SocketAddr, key: &'static str) -> anyhow::Result<TcpListener>
         std::io::Result::Ok(socket.into())
     };
     bind().with_context(|| format!("{address} cannot be listened on ({key}); is another gateway running?"))
+}
+
+/// The address in links, as `https://host/path` without a slash at its end.
+fn public_url(config: &config::Server, address: SocketAddr) -> String {
+    match config.public_url.trim_end_matches('/') {
+        "" => format!("http://{address}"),
+        url => url.to_owned(),
+    }
 }
 
 fn node_settings(config: &config::Node, address: SocketAddr) -> NodeSettings {

@@ -13,6 +13,7 @@ use crate::domain::instance::InstanceId;
 use crate::domain::session::Status;
 use crate::limit::Refused;
 use crate::store::StoreError;
+use crate::store::vault::VaultError;
 use crate::supervisor::SupervisorError;
 
 mod body;
@@ -108,6 +109,12 @@ pub enum ApiError {
     /// Our own failure; the cause is logged, not told.
     #[error("The gateway could not serve this request.")]
     Internal(#[source] Box<dyn Error + Send + Sync>),
+    /// The idempotency key belongs to another request.
+    #[error("This Idempotency-Key was used for another request.")]
+    IdempotencyKeyReused,
+    /// The first request with the idempotency key is still being served.
+    #[error("A request with this Idempotency-Key is still being served. Retry after 2 s.")]
+    IdempotencyKeyInUse,
 }
 
 /// One parameter that cannot be used.
@@ -179,7 +186,8 @@ impl ApiError {
             Self::BodyTimeout => StatusCode::REQUEST_TIMEOUT,
             Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            Self::SessionStatus(_) => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::SessionStatus(_) | Self::IdempotencyKeyReused => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::IdempotencyKeyInUse => StatusCode::CONFLICT,
             Self::RateLimited(_) => StatusCode::TOO_MANY_REQUESTS,
             Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
             Self::UpstreamUnreachable | Self::OwnerUnreachable | Self::Elsewhere { .. } => StatusCode::BAD_GATEWAY,
@@ -211,6 +219,8 @@ impl ApiError {
             Self::Misdirected => "misdirected",
             Self::Busy => "busy",
             Self::Internal(_) => "internal_error",
+            Self::IdempotencyKeyReused => "idempotency_key_reused",
+            Self::IdempotencyKeyInUse => "idempotency_key_in_use",
         }
     }
 
@@ -220,7 +230,7 @@ impl ApiError {
             Self::RateLimited(refused) => Some(retry_seconds(refused)),
             Self::SessionStatus(mismatch) => mismatch.retry_after,
             Self::UpstreamUnreachable | Self::OwnerUnreachable | Self::Elsewhere { .. } => Some(DEFAULT_RETRY_AFTER),
-            Self::Busy => Some(2),
+            Self::Busy | Self::IdempotencyKeyInUse => Some(2),
             Self::NotFound
             | Self::MethodNotAllowed { .. }
             | Self::BodyTooLarge
@@ -234,7 +244,8 @@ impl ApiError {
             | Self::Forbidden { .. }
             | Self::QuotaReached { .. }
             | Self::Misdirected
-            | Self::Internal(_) => None,
+            | Self::Internal(_)
+            | Self::IdempotencyKeyReused => None,
         }
     }
 
@@ -257,6 +268,12 @@ impl ResponseError for ApiError {
 
 impl From<StoreError> for ApiError {
     fn from(error: StoreError) -> Self {
+        Self::Internal(Box::new(error))
+    }
+}
+
+impl From<VaultError> for ApiError {
+    fn from(error: VaultError) -> Self {
         Self::Internal(Box::new(error))
     }
 }

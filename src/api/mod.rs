@@ -12,6 +12,7 @@ pub mod error;
 pub mod extract;
 mod forward;
 pub mod health;
+mod idempotency;
 mod respond;
 mod routes;
 pub mod session;

@@ -3,7 +3,8 @@
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
-use serde::Serialize;
+use chrono::{DateTime, SecondsFormat, Utc};
+use serde::{Serialize, Serializer};
 
 use crate::domain::qr_code::{MAX_ATTEMPTS, QrCode, Rendition};
 
@@ -16,6 +17,11 @@ const X_QR_MAX_ATTEMPTS: HeaderName = HeaderName::from_static("x-qr-max-attempts
 pub(super) fn json(status: StatusCode, document: &impl Serialize) -> HttpResponse {
     let body = serde_json::to_vec(document).expect("our documents have no keys but text");
     HttpResponse::build(status).insert_header((CONTENT_TYPE, "application/json")).body(body)
+}
+
+/// `2026-11-24T21:00:00Z`
+pub(super) fn time<S: Serializer>(time: &DateTime<Utc>, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&time.to_rfc3339_opts(SecondsFormat::Secs, true))
 }
 
 /// One rendition of a code.

@@ -6,12 +6,13 @@ use actix_web::{FromRequest, Handler, HttpRequest, HttpResponse, Resource, Respo
 
 use super::error::ApiError;
 use super::extract::drain;
-use super::{auth, cors, forward, health, session};
+use super::{audit, auth, cors, forward, health, session};
 
 const READ: (&str, &[Method]) = ("GET, HEAD, POST", &[Method::GET, Method::HEAD, Method::POST]);
 const CONTROL: (&str, &[Method]) = ("POST, GET", &[Method::POST, Method::GET]);
 const POST: (&str, &[Method]) = ("POST", &[Method::POST]);
 const DELETE: (&str, &[Method]) = ("DELETE, POST", &[Method::DELETE, Method::POST]);
+const LINK: (&str, &[Method]) = ("GET, HEAD, POST, DELETE", &[Method::GET, Method::HEAD, Method::POST, Method::DELETE]);
 const GET: (&str, &[Method]) = ("GET, HEAD", &[Method::GET, Method::HEAD]);
 
 /// Adds every route to a scope that is already framed.
@@ -22,11 +23,14 @@ pub(super) fn add(config: &mut web::ServiceConfig) {
         .service(route("/v2/session/create", POST, session::create::create))
         .service(route("/v2/session/list", READ, session::list::list))
         .service(route("/v2/session/info", READ, session::info::info))
+        .service(route("/v2/session/me", GET, session::me::me))
+        .service(route("/v2/session/temp-link", LINK, session::temp_link::temp_link))
         .service(route("/v2/session/start", CONTROL, session::start::start))
         .service(route("/v2/session/stop", CONTROL, session::stop::stop))
         .service(route("/v2/session/restart", CONTROL, session::restart::restart))
         .service(route("/v2/session/logout", POST, session::logout::logout))
-        .service(route(forward::DELETE, DELETE, session::delete::delete));
+        .service(route(forward::DELETE, DELETE, session::delete::delete))
+        .service(route("/v2/audit", GET, audit::page));
     add_health(config);
 }
 

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
+use chrono::TimeDelta;
 use parking_lot::{Mutex, RwLock};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
@@ -15,6 +16,7 @@ use crate::domain::account::AccountId;
 use crate::domain::clock::Clock;
 use crate::domain::instance::InstanceId;
 use crate::limit::{AddressKey, KeyedLimiter, Policy, Ticks};
+use crate::store::vault::Vault;
 use crate::store::{Store, StoreError, instance};
 
 use super::auth::Rounds;
@@ -33,6 +35,8 @@ pub struct ApiParts<'a> {
     pub config: &'a Config,
     /// The database.
     pub store: Store,
+    /// What secrets that are told again are sealed with.
+    pub vault: Arc<Vault>,
     /// The running sessions.
     pub sessions: Arc<dyn Sessions>,
     /// The way to other nodes.
@@ -45,15 +49,20 @@ pub struct ApiParts<'a> {
     pub rng: StdRng,
     /// What this node is called in answers.
     pub server_name: String,
+    /// The address people reach this gateway at, without a slash at its end.
+    pub public_url: String,
 }
 
 /// What every handler shares; one for all workers.
 pub struct ApiState {
     pub(crate) store: Store,
+    pub(crate) vault: Arc<Vault>,
     pub(crate) sessions: Arc<dyn Sessions>,
     pub(crate) forwarder: Forwarder,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) server_name: String,
+    pub(crate) public_url: String,
+    pub(crate) idempotency_key_ttl: TimeDelta,
     pub(crate) tokens: Tokens,
     pub(crate) qr_limit: KeyedLimiter<(Uuid, InstanceId)>,
     pub(crate) failures: KeyedLimiter<AddressKey>,
@@ -78,10 +87,13 @@ impl ApiState {
             failures: KeyedLimiter::new(failures, parts.ticks),
             trusted_proxies: TrustedProxies::parse(&parts.config.server.trusted_proxies)?,
             store: parts.store,
+            vault: parts.vault,
             sessions: parts.sessions,
             forwarder: parts.forwarder,
             clock: parts.clock,
             server_name: parts.server_name,
+            public_url: parts.public_url,
+            idempotency_key_ttl: TimeDelta::from_std(limits.idempotency_key_ttl).unwrap_or(TimeDelta::MAX),
             rounds: Rounds::default(),
             origins: Origins::default(),
             owners: RwLock::default(),

@@ -1,5 +1,5 @@
-//! The API's one task: dropping revoked tokens in time, reading the listed origins again, and giving back the memory of
-//! idle limiters.
+//! The API's one task: dropping revoked tokens in time, reading the listed origins again, giving back the memory of
+//! idle limiters, and deleting what was kept for a time that is over.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use actix_web::web::Data;
 use chrono::{DateTime, TimeDelta, Utc};
 use tokio_util::sync::CancellationToken;
 
-use crate::store::{StoreError, token};
+use crate::store::{StoreError, idempotency, kept_secret, link, token};
 
 use super::state::ApiState;
 
@@ -49,6 +49,9 @@ impl Upkeep {
             self.read_origins().await;
             if now - pruned_at >= PRUNE_INTERVAL {
                 self.state.prune();
+                if let Err(error) = self.forget_expired(now).await {
+                    tracing::warn!(error = %error.source, "what has expired could not be deleted");
+                }
                 pruned_at = now;
             }
         }
@@ -58,6 +61,14 @@ impl Upkeep {
         if let Err(error) = self.state.origins.refresh(&self.state.store).await {
             tracing::warn!(error = %error.source, "the listed origins could not be read; those known stay");
         }
+    }
+
+    async fn forget_expired(&self, now: DateTime<Utc>) -> Result<(), StoreError> {
+        let mut conn = self.state.store.acquire().await?;
+        kept_secret::forget_expired(&mut conn, now).await?;
+        idempotency::forget_expired(&mut conn, now).await?;
+        link::forget_expired(&mut conn, now).await?;
+        Ok(())
     }
 
     async fn drop_revoked(&self, since: DateTime<Utc>) -> Result<(), StoreError> {

@@ -228,6 +228,10 @@ pub struct Limits {
     /// How often revoked tokens are dropped on this node.
     #[serde(deserialize_with = "duration::deserialize")]
     pub revocation_interval: Duration,
+    /// How long the answer to a request with an Idempotency-Key is kept for its repetitions. A token in it is told again
+    /// for ten minutes only.
+    #[serde(deserialize_with = "duration::deserialize")]
+    pub idempotency_key_ttl: Duration,
 }
 
 /// `[log]`

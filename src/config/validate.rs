@@ -146,6 +146,12 @@ fn limits(config: &Config) -> Result<(), Refused> {
     }
     positive("limits.token_cache_ttl", limits.token_cache_ttl)?;
     positive("limits.revocation_interval", limits.revocation_interval)?;
+    positive("limits.idempotency_key_ttl", limits.idempotency_key_ttl)?;
+    require(
+        limits.idempotency_key_ttl <= Duration::from_hours(31 * 24),
+        "limits.idempotency_key_ttl",
+        "it must be 31d at most",
+    )?;
     require(
         limits.revocation_interval <= Duration::from_secs(5),
         "limits.revocation_interval",

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use actix_web::dev::Payload;
 use actix_web::http::Method;
+use actix_web::http::header::HeaderMap;
 use actix_web::web::Data;
 use actix_web::{FromRequest, HttpMessage, HttpRequest};
 use bytes::Bytes;
@@ -19,8 +20,9 @@ use crate::api::tokens::{Caller, Unresolved};
 use crate::cluster::Owner;
 use crate::cluster::passport::Origin;
 use crate::domain::instance::InstanceId;
-use crate::domain::token::{Scope, Token};
+use crate::domain::token::{Scope, Token, TokenKind};
 use crate::limit::{AddressKey, Refused, Standing};
+use crate::store::link;
 
 use super::accept::Accept;
 use super::body;
@@ -120,14 +122,52 @@ impl Call {
     /// token's reach are one answer, after one and the same query. Another node's ends the handler: the answer comes
     /// from there.
     pub async fn instance(&self, target: Option<Target>, scope: Scope) -> Result<InstanceId, ApiError> {
+        let id = self.reach(target, self.caller.may(scope), needs(scope)).await?;
+        if self.is_visitor() {
+            self.unspent(id).await?;
+        }
+        Ok(id)
+    }
+
+    /// [`Call::instance`] for whoever may know how it stands: the scope `read`, and link tokens, which are told less.
+    pub async fn instance_to_tell(&self, target: Option<Target>) -> Result<InstanceId, ApiError> {
+        let may = self.is_visitor() || self.caller.may(Scope::Read);
+        self.reach(target, may, needs(Scope::Read)).await
+    }
+
+    /// [`Call::instance`] for what has the scope of linking and yet is not for the person who links.
+    pub async fn instance_unless_visiting(&self, target: Option<Target>, scope: Scope) -> Result<InstanceId, ApiError> {
+        let may = !self.is_visitor() && self.caller.may(scope);
+        self.reach(target, may, "an account key or an instance token").await
+    }
+
+    /// Whether a link token calls: somebody whom the account does not know.
+    pub fn is_visitor(&self) -> bool {
+        self.caller.kind == TokenKind::Link
+    }
+
+    /// A link that has linked the instance links nothing again, whatever became of the instance. Asked of the store and
+    /// not remembered: it must hold on every node from the moment of the scan.
+    async fn unspent(&self, id: InstanceId) -> Result<(), ApiError> {
+        let mut conn = self.state.store.acquire().await?;
+        let used_up = link::is_used_up(&mut conn, id, self.caller.token_id).await?;
+        drop(conn);
+        // As long as it is linked, the state says it better.
+        if used_up && !self.state.sessions.view(id).await?.linked {
+            return Err(ApiError::Forbidden { needs: "a new link, since this one was used" });
+        }
+        Ok(())
+    }
+
+    async fn reach(&self, target: Option<Target>, may: bool, needs: &'static str) -> Result<InstanceId, ApiError> {
         let Some(Target::Id(id)) = target else { return Err(ApiError::SessionNotFound) };
         let own = self.caller.instance_id.is_none_or(|own| own == id);
         if !self.state.owns(self.caller.account_id, self.caller.instance_id, id).await? || !own {
             return Err(ApiError::SessionNotFound);
         }
         Span::current().record("instance.id", field::display(id));
-        if !self.caller.may(scope) {
-            return Err(ApiError::Forbidden { needs: needs(scope) });
+        if !may {
+            return Err(ApiError::Forbidden { needs });
         }
         let carried = self.origin != Origin::Client;
         let passage = Passage { id, body: self.body.clone(), client: self.client, carried };
@@ -144,6 +184,16 @@ impl Call {
             None => Ok(()),
             Some(_) => Err(ApiError::Forbidden { needs: "an account key" }),
         }
+    }
+
+    /// How it asks.
+    pub fn method(&self) -> &Method {
+        self.request.method()
+    }
+
+    /// The headers it came with.
+    pub fn headers(&self) -> &HeaderMap {
+        self.request.headers()
     }
 
     /// start, stop and restart change something, so a GET is taken only where the account allows it.

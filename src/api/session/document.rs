@@ -1,11 +1,12 @@
 //! What a client sees of an instance and its session.
 
-use chrono::{DateTime, SecondsFormat, Utc};
+use chrono::{DateTime, Utc};
 use serde::{Serialize, Serializer};
 use serde_json::Value;
 
 use crate::api::error::ApiError;
 use crate::api::extract::Call;
+use crate::api::respond::time;
 use crate::domain::instance::InstanceId;
 use crate::domain::profile::Profile;
 use crate::domain::qr_code::MAX_ATTEMPTS;
@@ -35,7 +36,7 @@ pub(super) struct Info {
 }
 
 #[derive(Serialize)]
-struct Me {
+pub(super) struct Me {
     id: String,
     lid: Option<String>,
     #[serde(rename = "pushName")]
@@ -68,7 +69,7 @@ struct Config {
 
 impl Info {
     pub(super) fn new(instance: Instance, view: SessionView, server_name: &str) -> Self {
-        let qr = view.qr.filter(|_| view.status == Status::ScanQrCode);
+        let qr = Qr::of(&view);
         Self {
             instance_id: instance.id,
             name: instance.name,
@@ -80,11 +81,7 @@ impl Info {
             desired: view.desired,
             linked: view.linked,
             me: view.me.map(Me::from),
-            qr: qr.map(|code| Qr {
-                expires_at: code.expires_at_ms(),
-                attempt: code.attempt,
-                max_attempts: MAX_ATTEMPTS,
-            }),
+            qr,
             liveness: Liveness {
                 connected: view.liveness.connected,
                 last_seen_at: view.liveness.last_seen_at,
@@ -96,7 +93,8 @@ impl Info {
         }
     }
 
-    /// The document of one instance whose session was just looked at.
+    /// The document of one instance whose session was just looked at. Only its owner answers for an instance; one that
+    /// nobody owns would be served by the node that is asked.
     pub(super) async fn of(call: &Call, view: SessionView) -> Result<Self, ApiError> {
         let mut conn = call.state.store.acquire().await?;
         let instance = instance::find(&mut conn, call.caller.account_id, view.instance_id).await?;
@@ -111,18 +109,46 @@ impl From<Profile> for Me {
     }
 }
 
+/// What the person who links an instance is told of it: no name, no settings, and the number only as far as its owner
+/// recognises it.
+#[derive(Serialize)]
+pub(super) struct Told {
+    status: Status,
+    reason: Option<Reason>,
+    qr: Option<Qr>,
+    me: Option<MaskedNumber>,
+}
+
+#[derive(Serialize)]
+struct MaskedNumber {
+    number: String,
+}
+
+impl From<SessionView> for Told {
+    fn from(view: SessionView) -> Self {
+        Self {
+            status: view.status,
+            reason: view.reason,
+            qr: Qr::of(&view),
+            me: view.me.filter(|_| view.linked).map(|me| MaskedNumber { number: me.masked_number() }),
+        }
+    }
+}
+
+impl Qr {
+    fn of(view: &SessionView) -> Option<Self> {
+        let code = view.qr.as_ref().filter(|_| view.status == Status::ScanQrCode)?;
+        Some(Self { expires_at: code.expires_at_ms(), attempt: code.attempt, max_attempts: MAX_ATTEMPTS })
+    }
+}
+
 /// What Wawp calls the session: a name made of the id.
 pub(super) fn session_name(id: InstanceId) -> String {
     format!("wagate-{}", id.as_str().to_ascii_lowercase())
 }
 
-/// `2026-11-24T21:00:00Z`
-pub(super) fn time<S: Serializer>(time: &DateTime<Utc>, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(&time.to_rfc3339_opts(SecondsFormat::Secs, true))
-}
-
 #[expect(clippy::ref_option, reason = "serde asks for a reference")]
-fn maybe_time<S: Serializer>(moment: &Option<DateTime<Utc>>, serializer: S) -> Result<S::Ok, S::Error> {
+pub(super) fn maybe_time<S: Serializer>(moment: &Option<DateTime<Utc>>, serializer: S) -> Result<S::Ok, S::Error> {
     match moment {
         Some(moment) => time(moment, serializer),
         None => serializer.serialize_none(),

@@ -1,4 +1,5 @@
-//! `/v2/session/info`: an instance and its session; with `wait_for`, once it stands where the caller waits for it.
+//! `/v2/session/info`: an instance and its session; with `wait_for`, once it stands where the caller waits for it. A link
+//! token is told less ([`Told`]).
 
 use std::time::Duration;
 
@@ -9,9 +10,8 @@ use crate::api;
 use crate::api::error::ApiError;
 use crate::api::extract::Call;
 use crate::api::respond;
-use crate::domain::token::Scope;
 
-use super::document::Info;
+use super::document::{Info, Told};
 
 /// The longest wait, in seconds, and the one taken when none is named.
 const MAX_TIMEOUT: u32 = api::LONGEST_WAIT;
@@ -24,10 +24,13 @@ pub async fn info(call: Call) -> Result<HttpResponse, ApiError> {
     let wait_for = read.statuses("wait_for");
     let timeout = read.integer("timeout", 0..=MAX_TIMEOUT).unwrap_or(MAX_TIMEOUT);
     read.finish()?;
-    let id = call.instance(target, Scope::Read).await?;
+    let id = call.instance_to_tell(target).await?;
     let view = match wait_for {
         Some(statuses) => call.state.sessions.wait_for(id, &statuses, Duration::from_secs(timeout.into())).await?,
         None => call.state.sessions.view(id).await?,
     };
+    if call.is_visitor() {
+        return Ok(respond::json(StatusCode::OK, &Told::from(view)));
+    }
     Ok(respond::json(StatusCode::OK, &Info::of(&call, view).await?))
 }

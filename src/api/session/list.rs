@@ -13,8 +13,9 @@ use crate::api::error::ApiError;
 use crate::api::extract::Call;
 use crate::api::respond;
 use crate::domain::instance::InstanceId;
-use crate::domain::session::SessionView;
+use crate::domain::session::{SessionView, Status};
 use crate::store::instance::{self, Cursor, Instance};
+use crate::store::lease;
 
 use super::document::Info;
 
@@ -46,18 +47,23 @@ pub async fn list(call: Call) -> Result<HttpResponse, ApiError> {
     let is_last = found.len() <= limit as usize;
     found.truncate(limit as usize);
     let next_cursor = found.last().filter(|_| !is_last).map(text);
-    let sessions = described(&call, found).await?;
+    let sessions = described(&call, found, status).await?;
     Ok(respond::json(StatusCode::OK, &Page { sessions, next_cursor }))
 }
 
-/// Each instance with its session; those deleted in the meantime are left out.
-async fn described(call: &Call, found: Vec<Instance>) -> Result<Vec<Info>, ApiError> {
+/// Each instance with its session and the name of its owner. Those that were deleted in the meantime are left out, and
+/// those that have left `status`.
+async fn described(call: &Call, found: Vec<Instance>, status: Option<Status>) -> Result<Vec<Info>, ApiError> {
     let ids: Vec<InstanceId> = found.iter().map(|instance| instance.id).collect();
     let views = call.state.sessions.views(&ids).await?;
     let mut views: HashMap<InstanceId, SessionView> = views.into_iter().map(|view| (view.instance_id, view)).collect();
+    let mut conn = call.state.store.acquire().await?;
+    let mut owners: HashMap<InstanceId, String> = lease::owner_names(&mut conn, &ids).await?.into_iter().collect();
+    drop(conn);
     let described = found.into_iter().filter_map(|instance| {
-        let view = views.remove(&instance.id)?;
-        Some(Info::new(instance, view, &call.state.server_name))
+        let view = views.remove(&instance.id).filter(|view| status.is_none_or(|status| view.status == status))?;
+        let owner = owners.remove(&instance.id);
+        Some(Info::new(instance, view, owner.as_deref().unwrap_or(&call.state.server_name)))
     });
     Ok(described.collect())
 }

@@ -12,6 +12,7 @@ use crate::domain::token::Scope;
 use crate::store::audit::Action;
 
 use super::document::Info;
+use super::temp_link::end_all;
 
 /// The instance after its logout.
 #[derive(Serialize)]
@@ -47,6 +48,7 @@ pub async fn logout(call: Call) -> Result<HttpResponse, ApiError> {
     read.finish()?;
     let id = call.instance(target, Scope::Control).await?;
     let outcome = call.state.sessions.logout(id, force).await?;
+    end_all(&call, id).await?;
     let mut conn = call.state.store.acquire().await?;
     call.record(&mut conn, Action::InstanceLoggedOut, id, json!({ "force": force })).await?;
     drop(conn);

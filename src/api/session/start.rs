@@ -7,6 +7,7 @@ use crate::api::error::ApiError;
 use crate::api::extract::Call;
 use crate::api::respond;
 use crate::domain::token::Scope;
+use crate::store::audit::Action;
 
 use super::document::Info;
 
@@ -19,5 +20,6 @@ pub async fn start(call: Call) -> Result<HttpResponse, ApiError> {
     read.finish()?;
     let id = call.instance(target, Scope::Control).await?;
     let view = call.state.sessions.start(id).await?;
+    call.note(Action::InstanceStarted, id).await?;
     Ok(respond::json(StatusCode::OK, &Info::of(&call, view).await?))
 }

@@ -4,15 +4,19 @@
 #![expect(clippy::unwrap_used, reason = "a test ends where it is surprised")]
 
 mod cors;
+mod audit;
 mod credentials;
 mod documents;
 mod errors;
 mod forwarding;
 mod gateway;
+mod idempotency;
 mod limits;
 mod linking;
 mod multipart;
+mod me;
 mod operations;
 mod script;
+mod temp_link;
 mod tenants;
 mod transport;
