@@ -17,6 +17,8 @@ mod faults;
 mod fleet;
 #[cfg(feature = "sandbox")]
 mod forwarding;
+#[cfg(feature = "sandbox")]
+mod healing;
 mod imports;
 #[cfg(feature = "sandbox")]
 mod onboarding;
@@ -24,3 +26,5 @@ mod onboarding;
 mod sandbox;
 mod supervisor;
 mod support;
+#[cfg(feature = "sandbox")]
+mod vault_rotation;
