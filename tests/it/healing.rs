@@ -150,8 +150,9 @@ async fn a_device_that_was_logged_out_fails_and_the_same_phone_links_it_again() 
 async fn a_ban_that_has_run_out_is_tried_again_without_anybody_asking() {
     let gateway = Gateway::with(|config| {
         hasty(config);
-        config.session.ban_grace_min = Duration::from_millis(200);
-        config.session.ban_grace_max = Duration::from_millis(400);
+        // What is left of the ban is told in whole seconds, rounded down; the one retry must not come before its end.
+        config.session.ban_grace_min = Duration::from_millis(1500);
+        config.session.ban_grace_max = Duration::from_secs(2);
     })
     .await;
     let (instance, number) = gateway.client.linked(&gateway.network).await;
