@@ -68,7 +68,7 @@ async fn an_unlinked_instance_waits_out_a_network_that_refuses() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_unlinked_instance_waits_out_a_silent_network() {
-    an_unlinked_instance_waits_out("silent", "upstream_unreachable").await;
+    an_unlinked_instance_waits_out("silent", "recovering").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -112,13 +112,13 @@ async fn a_dropped_connection_is_made_again_even_where_no_codes_are_given() {
 }
 
 /// A linked instance that no data reaches any more is not WORKING, and is again once the fault is over.
-async fn a_deaf_connection_is_left(fault: &str) {
+async fn a_deaf_connection_is_left(fault: &str, reason: &str) {
     let gateway = Gateway::with(hasty).await;
     let (instance, number) = gateway.client.linked(&gateway.network).await;
     let fault = gateway.network.fault(&json!({ "kind": fault })).await;
     let deaf = gateway.client.reaches(&instance, "STARTING").await;
     assert_eq!((&deaf["linked"], &deaf["liveness"]["connected"]), (&json!(true), &json!(false)));
-    shows(&gateway, &instance, "upstream_unreachable").await;
+    shows(&gateway, &instance, reason).await;
     gateway.network.mend(&fault).await;
     works_over_one_socket(&gateway, &instance, &number).await;
     gateway.stop().await;
@@ -126,12 +126,12 @@ async fn a_deaf_connection_is_left(fault: &str) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_silent_connection_is_left_within_the_liveness_timeout_and_made_again() {
-    a_deaf_connection_is_left("silent").await;
+    a_deaf_connection_is_left("silent", "reconnecting").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_half_open_connection_is_left_within_the_liveness_timeout_and_made_again() {
-    a_deaf_connection_is_left("half_open").await;
+    a_deaf_connection_is_left("half_open", "upstream_unreachable").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
