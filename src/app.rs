@@ -33,7 +33,7 @@ use crate::store::vault::Vault;
 use crate::store::{Store, StoreError, cluster_secret, node};
 use crate::supervisor::{Supervisor, SupervisorDeps};
 
-mod data_dir;
+pub(crate) mod data_dir;
 mod first_start;
 
 pub use first_start::FirstStart;

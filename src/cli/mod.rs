@@ -18,6 +18,7 @@ mod qr;
 #[cfg(feature = "sandbox")]
 mod sandbox;
 mod serve;
+mod vault;
 
 /// Version, licences and where the source is: the binary links AGPL code (`NOTICE`), so it says so.
 const LONG_VERSION: &str = concat!(
@@ -46,6 +47,8 @@ enum Command {
     Sandbox(sandbox::Arguments),
     /// Draw an instance's live QR code in the terminal until it is linked.
     Qr(qr::Arguments),
+    /// The keys that secrets at rest are sealed under.
+    Vault(vault::Arguments),
     /// Ask a running gateway whether it is ready; for container health checks.
     Healthcheck(healthcheck::Arguments),
 }
@@ -93,6 +96,7 @@ pub fn run() -> ExitCode {
         #[cfg(feature = "sandbox")]
         Command::Sandbox(arguments) => sandbox::run(arguments),
         Command::Qr(arguments) => qr::run(&arguments),
+        Command::Vault(arguments) => vault::run(arguments),
         Command::Healthcheck(arguments) => healthcheck::run(&arguments),
     };
     match outcome {

@@ -165,7 +165,7 @@ impl Actor {
     }
 
     fn wake_at(&self) -> Option<DateTime<Utc>> {
-        let idle = self.state.rests_since(&self.deps.rules).map(|at| at.max(self.idle_since) + IDLE);
+        let idle = self.state.rests_since().map(|at| at.max(self.idle_since) + IDLE);
         [self.state.deadline(&self.deps.rules), self.store_again_at, idle].into_iter().flatten().min()
     }
 
@@ -233,7 +233,7 @@ impl Actor {
             }
         }
         self.decide(Event::Tick).await;
-        let rests = self.state.rests_since(&self.deps.rules).map(|at| at.max(self.idle_since) + IDLE);
+        let rests = self.state.rests_since().map(|at| at.max(self.idle_since) + IDLE);
         if rests.is_some_and(|at| now >= at) && self.store_again_at.is_none() {
             self.end.get_or_insert(End::Idle);
         }

@@ -33,8 +33,10 @@ const LEAVING_AT_ONCE: usize = 16;
 /// An actor that was just leaving is asked for again this often.
 const TRIES: usize = 5;
 
-/// How often a session that has no actor here is looked up while somebody waits for it.
-const LOOK_AGAIN: TimeDelta = TimeDelta::milliseconds(250);
+/// How often a session that has no actor here is looked up while somebody waits for it. An actor that starts here is
+/// noticed at once; this is for a session that rests (whoever starts it may ask another node) or that another node takes
+/// on meanwhile, which only the database tells: one read of a row a second for each caller who waits like that.
+const LOOK_AGAIN: TimeDelta = TimeDelta::seconds(1);
 
 /// What a supervisor is made of.
 pub struct SupervisorDeps {
@@ -220,8 +222,10 @@ impl Supervisor {
                             door.gone.cancelled().await;
                         }
                     }
-                    // Nobody here tells: it runs elsewhere, or not yet.
-                    None => deps.clock.sleep_until(deps.clock.now() + LOOK_AGAIN).await,
+                    None => tokio::select! {
+                        _ = deps.registry.entered(id) => {}
+                        () = deps.clock.sleep_until(deps.clock.now() + LOOK_AGAIN) => {}
+                    },
                 }
             };
             tokio::select! {

@@ -61,6 +61,7 @@ impl Door {
 #[derive(Debug, Default)]
 pub(super) struct Registry {
     doors: RwLock<HashMap<InstanceId, Arc<Door>>>,
+    entered: Notify,
     left: Notify,
 }
 
@@ -84,6 +85,18 @@ impl Registry {
 
     pub(super) fn insert(&self, id: InstanceId, door: Arc<Door>) {
         self.doors.write().insert(id, door);
+        self.entered.notify_waiters();
+    }
+
+    /// Completes when the instance has an actor here.
+    pub(super) async fn entered(&self, id: InstanceId) -> Arc<Door> {
+        loop {
+            let entered = self.entered.notified();
+            if let Some(door) = self.get(id) {
+                return door;
+            }
+            entered.await;
+        }
     }
 
     /// Completes when no actor is left.

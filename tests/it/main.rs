@@ -17,6 +17,8 @@ mod faults;
 mod fleet;
 #[cfg(feature = "sandbox")]
 mod forwarding;
+#[cfg(feature = "sandbox")]
+mod healing;
 mod imports;
 #[cfg(feature = "sandbox")]
 mod links;
@@ -26,3 +28,5 @@ mod onboarding;
 mod sandbox;
 mod supervisor;
 mod support;
+#[cfg(feature = "sandbox")]
+mod vault_rotation;
