@@ -7,12 +7,15 @@ use std::error::Error;
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, ResponseError};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::domain::instance::InstanceId;
 use crate::domain::session::Status;
 use crate::limit::Refused;
 use crate::store::StoreError;
 use crate::supervisor::SupervisorError;
+
+use super::openapi::ErrorCode;
 
 /// Seconds to wait when nothing better is known.
 pub const DEFAULT_RETRY_AFTER: u64 = 10;
@@ -98,9 +101,10 @@ pub enum ApiError {
 }
 
 /// One parameter that cannot be used.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct ParameterProblem {
     /// Its name.
+    #[schema(value_type = String, example = "scale")]
     pub name: &'static str,
     /// What is wrong, in words that follow the name: "is missing".
     pub problem: String,
@@ -261,24 +265,43 @@ impl From<SupervisorError> for ApiError {
 }
 
 /// The JSON body of an error.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Error)]
 pub struct ErrorBody<'a> {
+    /// The HTTP status.
     status: u16,
+    /// Its usual words.
+    #[schema(value_type = String)]
     error: &'static str,
+    #[schema(value_type = ErrorCode)]
     code: &'static str,
+    /// What went wrong, for people.
     message: String,
+    /// The answer's `X-Request-Id`.
+    #[schema(value_type = String)]
     request_id: &'a str,
+    /// Every parameter that is missing or wrong.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Vec<ParameterProblem>, required = false)]
     parameters: Option<&'a [ParameterProblem]>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = InstanceId, required = false)]
     instance_id: Option<InstanceId>,
+    /// Where the session stands.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Status, required = false)]
     session_status: Option<Status>,
+    /// Where it would have to stand.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Vec<Status>, required = false)]
     expected: Option<&'static [Status]>,
+    /// Whether it mends itself if one waits.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = bool, required = false)]
     recovering: Option<bool>,
+    /// Seconds after which the same request may succeed.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = u64, required = false)]
     retry_after: Option<u64>,
 }
 
@@ -294,6 +317,7 @@ impl<'a> ErrorBody<'a> {
             _ => None,
         };
         let status = error.status();
+        debug_assert!(ErrorCode::fits(error.code(), status.as_u16()), "{} is not documented", error.code());
         Self {
             status: status.as_u16(),
             error: status.canonical_reason().unwrap_or_default(),

@@ -14,6 +14,7 @@ mod client;
 #[cfg(feature = "sandbox")]
 mod demo;
 mod healthcheck;
+mod openapi;
 mod qr;
 #[cfg(feature = "sandbox")]
 mod sandbox;
@@ -46,6 +47,8 @@ enum Command {
     Sandbox(sandbox::Arguments),
     /// Draw an instance's live QR code in the terminal until it is linked.
     Qr(qr::Arguments),
+    /// Print the OpenAPI document of the API.
+    Openapi,
     /// Ask a running gateway whether it is ready; for container health checks.
     Healthcheck(healthcheck::Arguments),
 }
@@ -93,6 +96,7 @@ pub fn run() -> ExitCode {
         #[cfg(feature = "sandbox")]
         Command::Sandbox(arguments) => sandbox::run(arguments),
         Command::Qr(arguments) => qr::run(&arguments),
+        Command::Openapi => openapi::run(),
         Command::Healthcheck(arguments) => healthcheck::run(&arguments),
     };
     match outcome {

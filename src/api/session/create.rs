@@ -5,9 +5,11 @@ use actix_web::http::StatusCode;
 use chrono::{DateTime, SubsecRound, Utc};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
+use utoipa::ToSchema;
 
 use crate::api::error::ApiError;
 use crate::api::extract::{Call, Read};
+use crate::api::openapi::answers::EveryRoute;
 use crate::api::respond;
 use crate::domain::instance::InstanceId;
 use crate::domain::session::{Desired, Status};
@@ -25,7 +27,7 @@ const MAX_NAME: usize = 100;
 const DRAWS: usize = 5;
 
 /// The new instance; the only answer that ever shows its token.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[expect(clippy::struct_field_names, reason = "the names are the contract's")]
 struct Created {
     instance_id: InstanceId,
@@ -33,6 +35,8 @@ struct Created {
     session_name: String,
     server_name: String,
     status: Status,
+    /// The instance's token, with every scope.
+    #[schema(example = "wgi_…")]
     access_token: String,
     #[serde(serialize_with = "time")]
     created_at: DateTime<Utc>,
@@ -45,7 +49,21 @@ struct Wish {
     desired: Desired,
 }
 
-/// Creates: `name`, `metadata`, `start`, `config`.
+/// Creates an instance.
+///
+/// The answer is the only one that shows its token. Needs the account's key.
+#[utoipa::path(
+    post, path = "/v2/session/create", tag = "Sessions",
+    params(
+        ("name" = Option<String>, Query, description = "What people call it; made of the id unless given.",
+            max_length = 100, example = "shop-7"),
+        ("metadata" = Option<Object>, Query, description = "Kept with the instance and told with it.",
+            example = json!({"tier": 1})),
+        ("start" = Option<bool>, Query, description = "Whether to start it at once; true unless given.", example = true),
+        ("config" = Option<Object>, Query, description = "Settings; today only empty `webhooks` and a null `proxy`."),
+    ),
+    responses((status = 201, description = "The new instance.", body = Created), EveryRoute),
+)]
 #[tracing::instrument(skip_all, fields(instance.id))]
 pub async fn create(call: Call) -> Result<HttpResponse, ApiError> {
     let wish = wish(call.read())?;

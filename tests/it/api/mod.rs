@@ -3,12 +3,14 @@
 
 #![expect(clippy::unwrap_used, reason = "a test ends where it is surprised")]
 
+mod about;
 mod credentials;
 mod documents;
 mod forwarding;
 mod gateway;
 mod limits;
 mod linking;
+mod openapi;
 mod operations;
 mod script;
 mod tenants;
