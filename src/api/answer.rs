@@ -106,7 +106,10 @@ fn render(request: &HttpRequest, error: &ApiError, id: &str) -> HttpResponse {
 }
 
 fn common_headers(headers: &mut HeaderMap, id: &str, standing: Option<Standing>) {
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    // What is the same for everybody says itself how long it may be kept.
+    if !headers.contains_key(CACHE_CONTROL) {
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    }
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
     headers.insert(X_REQUEST_ID, HeaderValue::from_str(id).expect("an id is made of visible ASCII"));

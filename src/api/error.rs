@@ -8,6 +8,7 @@ use std::error::Error;
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, ResponseError};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::domain::instance::InstanceId;
 use crate::domain::session::Status;
@@ -118,9 +119,10 @@ pub enum ApiError {
 }
 
 /// One parameter that cannot be used.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct ParameterProblem {
     /// Its name.
+    #[schema(value_type = String, example = "scale")]
     pub name: &'static str,
     /// What is wrong, in words that follow the name: "is missing".
     pub problem: String,

@@ -4,15 +4,18 @@
 //! them; a handler reads its parameters, finds its instance, calls one method of [`sessions::Sessions`] and responds;
 //! `answer` puts the common headers on and renders errors. One file per operation under [`auth`] and [`session`].
 
+mod about;
 mod answer;
 mod audit;
 pub mod auth;
 mod cors;
+mod docs;
 pub mod error;
 pub mod extract;
 mod forward;
 pub mod health;
 mod idempotency;
+pub mod openapi;
 mod respond;
 mod routes;
 pub mod session;

@@ -6,7 +6,7 @@ use actix_web::{FromRequest, Handler, HttpRequest, HttpResponse, Resource, Respo
 
 use super::error::ApiError;
 use super::extract::drain;
-use super::{audit, auth, cors, forward, health, session};
+use super::{about, audit, auth, cors, docs, forward, health, openapi, session};
 
 const READ: (&str, &[Method]) = ("GET, HEAD, POST", &[Method::GET, Method::HEAD, Method::POST]);
 const CONTROL: (&str, &[Method]) = ("POST, GET", &[Method::POST, Method::GET]);
@@ -30,7 +30,11 @@ pub(super) fn add(config: &mut web::ServiceConfig) {
         .service(route("/v2/session/restart", CONTROL, session::restart::restart))
         .service(route("/v2/session/logout", POST, session::logout::logout))
         .service(route(forward::DELETE, DELETE, session::delete::delete))
-        .service(route("/v2/audit", GET, audit::page));
+        .service(route("/v2/audit", GET, audit::page))
+        .service(route("/about", GET, about::about))
+        .service(route("/openapi.json", GET, openapi::openapi))
+        .service(route("/docs", GET, docs::page))
+        .service(route("/docs/{file}", GET, docs::asset));
     add_health(config);
 }
 
@@ -46,6 +50,8 @@ where
     Args: FromRequest + 'static,
     F::Output: Responder + 'static,
 {
+    #[cfg(test)]
+    RECORDED.with_borrow_mut(|recorded| recorded.push((path.to_owned(), allow)));
     web::resource(path).route(web::route().guard(any_of(methods)).to(handler)).default_service(web::to(
         move |request: HttpRequest, payload: web::Payload| async move {
             match cors::preflight(&request, allow) {
@@ -54,6 +60,19 @@ where
             }
         },
     ))
+}
+
+#[cfg(test)]
+thread_local! {
+    static RECORDED: std::cell::RefCell<Vec<(String, &'static str)>> = const { std::cell::RefCell::new(Vec::new()) };
+}
+
+/// The paths that `add` adds, each with the value of its `Allow`.
+#[cfg(test)]
+pub(super) fn recorded(add: impl FnOnce()) -> Vec<(String, &'static str)> {
+    RECORDED.take();
+    add();
+    RECORDED.take()
 }
 
 fn any_of(methods: &'static [Method]) -> impl Guard {

@@ -14,6 +14,7 @@ mod client;
 #[cfg(feature = "sandbox")]
 mod demo;
 mod healthcheck;
+mod openapi;
 mod qr;
 #[cfg(feature = "sandbox")]
 mod sandbox;
@@ -49,6 +50,8 @@ enum Command {
     Qr(qr::Arguments),
     /// The keys that secrets at rest are sealed under.
     Vault(vault::Arguments),
+    /// Print the OpenAPI document of the API.
+    Openapi,
     /// Ask a running gateway whether it is ready; for container health checks.
     Healthcheck(healthcheck::Arguments),
 }
@@ -97,6 +100,7 @@ pub fn run() -> ExitCode {
         Command::Sandbox(arguments) => sandbox::run(arguments),
         Command::Qr(arguments) => qr::run(&arguments),
         Command::Vault(arguments) => vault::run(arguments),
+        Command::Openapi => openapi::run(),
         Command::Healthcheck(arguments) => healthcheck::run(&arguments),
     };
     match outcome {

@@ -5,42 +5,54 @@ use std::fmt;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde::{Serialize, Serializer};
 use serde_json::Value;
+use utoipa::ToSchema;
 
+use crate::api::openapi::ErrorCode;
 use crate::domain::instance::InstanceId;
 use crate::domain::session::Status;
 
 use super::{ApiError, ParameterProblem};
 
 /// The body of an error, as it stands in JSON.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Error)]
 pub struct ErrorBody<'a> {
     /// The HTTP status.
     status: u16,
     /// The HTTP status in words.
+    #[schema(value_type = String)]
     error: &'static str,
     /// What went wrong, in a word that never changes.
+    #[schema(value_type = ErrorCode)]
     code: &'static str,
     /// What went wrong, in words for people.
     message: String,
     /// Names this request, as `X-Request-Id` does.
+    #[schema(value_type = String)]
     request_id: &'a str,
     /// The parameters that are missing or wrong, all of them.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Vec<ParameterProblem>, required = false)]
     parameters: Option<&'a [ParameterProblem]>,
     /// The instance whose session stands elsewhere than the request needs it.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = InstanceId, required = false)]
     instance_id: Option<InstanceId>,
     /// Where that session stands.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Status, required = false)]
     session_status: Option<Status>,
     /// Where it would have to stand.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Vec<Status>, required = false)]
     expected: Option<&'static [Status]>,
     /// Whether time mends it.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = bool, required = false)]
     recovering: Option<bool>,
     /// Seconds after which the same request may succeed, as `Retry-After` says.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = u64, required = false)]
     retry_after: Option<u64>,
 }
 
@@ -56,6 +68,7 @@ impl<'a> ErrorBody<'a> {
             _ => None,
         };
         let status = error.status();
+        debug_assert!(ErrorCode::fits(error.code(), status.as_u16()), "{} is not documented", error.code());
         Self {
             status: status.as_u16(),
             error: status.canonical_reason().unwrap_or_default(),

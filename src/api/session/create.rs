@@ -12,6 +12,7 @@ use sqlx::PgConnection;
 use crate::api::error::ApiError;
 use crate::api::extract::{Call, Read};
 use crate::api::idempotency::{Claim, Kept, REPLAYED, SECRET_KEPT, Turn};
+use crate::api::openapi::answers::EveryRoute;
 use crate::api::respond::{self, time};
 use crate::domain::instance::InstanceId;
 use crate::domain::session::{Desired, Status};
@@ -21,6 +22,7 @@ use crate::store::idempotency::Answer;
 use crate::store::instance::{self, Instance};
 use crate::store::token::{self, Holder};
 use crate::store::{account, kept_secret, lease, session};
+use utoipa::ToSchema;
 
 use super::document::session_name;
 use super::metadata;
@@ -34,7 +36,7 @@ const DRAWS: usize = 5;
 const OPERATION: &str = "session.create";
 
 /// The new instance; the only answer that ever shows its token. Read back where the creation is repeated.
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize, Deserialize, ToSchema)]
 #[expect(clippy::struct_field_names, reason = "the names are the contract's")]
 struct Created {
     instance_id: String,
@@ -43,6 +45,7 @@ struct Created {
     server_name: String,
     status: Status,
     /// `None` where it is told no more.
+    #[schema(required = true, example = "wgi_…")]
     access_token: Option<String>,
     #[serde(serialize_with = "time")]
     created_at: DateTime<Utc>,
@@ -55,7 +58,21 @@ struct Wish {
     desired: Desired,
 }
 
-/// Creates: `name`, `metadata`, `start`, `config`.
+/// Creates an instance.
+///
+/// The answer is the only one that shows its token. Needs the account's key.
+#[utoipa::path(
+    post, path = "/v2/session/create", tag = "Sessions",
+    params(
+        ("name" = Option<String>, Query, description = "What people call it; made of the id unless given.",
+            max_length = 100, example = "shop-7"),
+        ("metadata" = Option<Object>, Query, description = "Kept with the instance and told with it.",
+            example = json!({"tier": 1})),
+        ("start" = Option<bool>, Query, description = "Whether to start it at once; true unless given.", example = true),
+        ("config" = Option<Object>, Query, description = "Settings; today only empty `webhooks` and a null `proxy`."),
+    ),
+    responses((status = 201, description = "The new instance.", body = Created), EveryRoute),
+)]
 #[tracing::instrument(skip_all, fields(instance.id))]
 pub async fn create(call: Call) -> Result<HttpResponse, ApiError> {
     let mut read = call.read();

@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 use serde::{Serialize, Serializer};
 use serde_json::Value;
+use utoipa::ToSchema;
 
 use crate::api::error::ApiError;
 use crate::api::extract::Call;
@@ -14,56 +15,79 @@ use crate::domain::session::{Desired, Reason, SessionView, Status};
 use crate::store::instance::{self, Instance};
 
 /// An instance and its session.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(super) struct Info {
     instance_id: InstanceId,
+    #[schema(example = "shop-7")]
     name: String,
+    #[schema(example = "wagate-7k2m9qx4t0ab")]
     session_name: String,
+    /// The node that answers.
+    #[schema(example = "node-1")]
     server_name: String,
     status: Status,
+    #[schema(required = true)]
     reason: Option<Reason>,
+    /// When it came to stand there.
     #[serde(serialize_with = "time")]
     since: DateTime<Utc>,
     desired: Desired,
     linked: bool,
+    /// The linked profile.
+    #[schema(required = true)]
     me: Option<Me>,
+    #[schema(required = true)]
     qr: Option<Qr>,
     liveness: Liveness,
     config: Config,
+    /// What the caller gave at the creation.
+    #[schema(value_type = Object, example = json!({"tier": 1}))]
     metadata: Value,
     #[serde(serialize_with = "time")]
     created_at: DateTime<Utc>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(super) struct Me {
+    #[schema(example = "201012345678@c.us")]
     id: String,
+    #[schema(required = true)]
     lid: Option<String>,
+    #[schema(required = true, example = "John Doe")]
     #[serde(rename = "pushName")]
     push_name: Option<String>,
 }
 
 /// When the code rotates out and where the round stands; never the code itself.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct Qr {
+    /// In Unix milliseconds.
+    #[schema(example = 1_790_000_000_000_i64)]
     expires_at: i64,
+    #[schema(example = 2)]
     attempt: u32,
+    #[schema(example = 6)]
     max_attempts: u32,
 }
 
-#[derive(Serialize)]
+/// Whether the connection lives.
+#[derive(Serialize, ToSchema)]
 struct Liveness {
     connected: bool,
+    #[schema(required = true)]
     #[serde(serialize_with = "maybe_time")]
     last_seen_at: Option<DateTime<Utc>>,
+    #[schema(required = true)]
     #[serde(serialize_with = "maybe_time")]
     last_event_at: Option<DateTime<Utc>>,
 }
 
 /// The settings of an instance. Neither webhooks nor proxies can be set yet.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct Config {
+    #[schema(value_type = Vec<Object>, max_items = 0)]
     webhooks: [(); 0],
+    #[schema(value_type = Option<Object>, required = true)]
     proxy: Option<()>,
 }
 

@@ -9,14 +9,29 @@ use actix_web::http::StatusCode;
 use crate::api;
 use crate::api::error::ApiError;
 use crate::api::extract::Call;
+use crate::api::openapi::answers::{EveryRoute, OfInstance};
 use crate::api::respond;
+use crate::domain::instance::InstanceId;
 
 use super::document::{Info, Told};
 
 /// The longest wait, in seconds, and the one taken when none is named.
 const MAX_TIMEOUT: u32 = api::LONGEST_WAIT;
 
-/// Answers with the instance as it stands: `wait_for`, `timeout`.
+/// Tells of an instance and its session.
+///
+/// With `wait_for` the answer comes once the session stands there, or at the timeout with the instance as it stands.
+#[utoipa::path(
+    method(post, get), path = "/v2/session/info", tag = "Sessions",
+    params(
+        ("instance_id" = InstanceId, Query),
+        ("wait_for" = Option<String>, Query, description = "Session statuses to wait for, separated by commas.",
+            example = "WORKING,FAILED"),
+        ("timeout" = Option<u32>, Query, description = "The longest wait in seconds; 25 unless given.",
+            minimum = 0, maximum = 25, example = 25),
+    ),
+    responses((status = 200, description = "The instance as it stands.", body = Info), EveryRoute, OfInstance),
+)]
 #[tracing::instrument(skip_all, fields(instance.id))]
 pub async fn info(call: Call) -> Result<HttpResponse, ApiError> {
     let mut read = call.read();

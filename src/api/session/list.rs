@@ -8,9 +8,11 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::DateTime;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::api::error::ApiError;
 use crate::api::extract::Call;
+use crate::api::openapi::answers::EveryRoute;
 use crate::api::respond;
 use crate::domain::instance::InstanceId;
 use crate::domain::session::{SessionView, Status};
@@ -21,14 +23,28 @@ use super::document::Info;
 
 const MAX_LIMIT: u32 = 100;
 
-#[derive(Serialize)]
+/// A page of instances.
+#[derive(Serialize, ToSchema)]
 struct Page {
     sessions: Vec<Info>,
     /// For the parameter `cursor`; `null` on the last page.
+    #[schema(required = true)]
     next_cursor: Option<String>,
 }
 
-/// Answers with a page: `status`, `cursor`, `limit`.
+/// Lists the account's instances, oldest first.
+///
+/// Needs the account's key.
+#[utoipa::path(
+    method(post, get), path = "/v2/session/list", tag = "Sessions",
+    params(
+        ("status" = Option<Status>, Query, description = "Only those that stand there.", example = "WORKING"),
+        ("limit" = Option<u32>, Query, description = "Instances a page; 100 unless given.",
+            minimum = 1, maximum = 100, example = 20),
+        ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before.", max_length = 100),
+    ),
+    responses((status = 200, description = "A page.", body = Page), EveryRoute),
+)]
 #[tracing::instrument(skip_all)]
 pub async fn list(call: Call) -> Result<HttpResponse, ApiError> {
     let mut read = call.read();

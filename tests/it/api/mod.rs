@@ -3,8 +3,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a test ends where it is surprised")]
 
-mod cors;
+mod about;
 mod audit;
+mod cors;
 mod credentials;
 mod documents;
 mod errors;
@@ -13,8 +14,9 @@ mod gateway;
 mod idempotency;
 mod limits;
 mod linking;
-mod multipart;
 mod me;
+mod multipart;
+mod openapi;
 mod operations;
 mod script;
 mod temp_link;
