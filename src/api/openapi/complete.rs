@@ -184,8 +184,20 @@ fn body(mut fields: Map<String, Value>) -> Value {
     );
     let example: Map<String, Value> =
         fields.iter().filter_map(|(name, schema)| Some((name.clone(), schema["examples"].get(0)?.clone()))).collect();
+    let objects = fields.iter().filter(|(_, schema)| schema["type"] == "object");
+    // In a form an object is its JSON.
+    let encoding: Map<String, Value> =
+        objects.map(|(name, _)| (name.clone(), json!({ "contentType": "application/json" }))).collect();
     let schema = json!({ "type": "object", "properties": fields });
-    let content: Map<String, Value> =
-        FORMS.iter().map(|form| ((*form).to_owned(), json!({ "schema": schema, "example": example }))).collect();
+    let content: Map<String, Value> = FORMS
+        .iter()
+        .map(|form| {
+            let mut content = json!({ "schema": schema, "example": example });
+            if *form != "application/json" && !encoding.is_empty() {
+                content["encoding"] = encoding.clone().into();
+            }
+            ((*form).to_owned(), content)
+        })
+        .collect();
     json!({ "required": false, "content": content })
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
+use wagate::domain::session::{Desired, Reason, Status};
 
 use super::gateway::{Answer, Gateway};
 
@@ -92,4 +93,13 @@ async fn every_documented_bound_is_the_one_that_holds() {
         }
     }
     assert!(tried > 20, "only {tried} were tried");
+}
+
+#[test]
+fn a_word_is_documented_as_it_is_sent() {
+    let document = wagate::api::openapi::document();
+    let schemas = &document["components"]["schemas"];
+    assert_eq!(schemas["Status"]["enum"], json!(Status::ALL));
+    assert_eq!(schemas["Reason"]["enum"], json!(Reason::ALL));
+    assert_eq!(schemas["Desired"]["enum"], json!(Desired::ALL));
 }
