@@ -11,8 +11,9 @@ pub mod error;
 pub mod extract;
 mod forward;
 pub mod health;
+pub mod metrics;
 mod respond;
-mod routes;
+pub mod routes;
 pub mod session;
 pub mod sessions;
 pub mod state;
@@ -21,6 +22,10 @@ pub mod upkeep;
 
 use actix_web::middleware::from_fn;
 use actix_web::web::{self, Data, ServiceConfig};
+
+use crate::telemetry::metrics::Exposition;
+
+use routes::Routes;
 
 /// The longest a request may ask to wait, for a code or for a status, in seconds.
 pub const LONGEST_WAIT: u32 = 25;
@@ -33,19 +38,26 @@ pub fn configure(state: &Data<ApiState>) -> impl FnOnce(&mut ServiceConfig) + us
     framed(state, routes::add)
 }
 
-/// Adds what the operator's listener serves: today the health of the node.
-pub fn configure_operator(state: &Data<ApiState>) -> impl FnOnce(&mut ServiceConfig) + use<> {
-    framed(state, routes::add_health)
+/// Adds what the operator's listener serves: metrics and the health of the node.
+pub fn configure_operator(
+    state: &Data<ApiState>,
+    exposition: &Data<Exposition>,
+) -> impl FnOnce(&mut ServiceConfig) + use<> {
+    let (exposition, add) = (exposition.clone(), framed(state, routes::add_operator));
+    move |config: &mut ServiceConfig| {
+        config.app_data(exposition);
+        add(config);
+    }
 }
 
-fn framed(state: &Data<ApiState>, add: fn(&mut ServiceConfig)) -> impl FnOnce(&mut ServiceConfig) + use<> {
+fn framed(state: &Data<ApiState>, add: fn(&mut Routes<'_>)) -> impl FnOnce(&mut ServiceConfig) + use<> {
     let state = state.clone();
     move |config: &mut ServiceConfig| {
         config.service(
             web::scope("")
                 .app_data(state)
                 .wrap(from_fn(answer::frame))
-                .configure(add)
+                .configure(|config| add(&mut Routes::of(config)))
                 .default_service(web::to(routes::no_route)),
         );
     }

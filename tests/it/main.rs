@@ -19,6 +19,8 @@ mod fleet;
 mod forwarding;
 mod imports;
 #[cfg(feature = "sandbox")]
+mod metrics;
+#[cfg(feature = "sandbox")]
 mod onboarding;
 #[cfg(feature = "sandbox")]
 mod sandbox;
