@@ -7,6 +7,7 @@ mod credentials;
 mod documents;
 mod forwarding;
 mod gateway;
+mod hostile;
 mod limits;
 mod linking;
 mod operations;
