@@ -20,7 +20,7 @@ use prometheus_client::registry::Registry;
 
 pub use http::HttpMeter;
 pub use lease::LeaseMeter;
-pub use pool::PoolMeter;
+pub use pool::{PoolMeter, Waiting};
 pub use readings::{PoolReading, Readings};
 pub use sessions::{HealCause, SessionMeter};
 

@@ -17,7 +17,7 @@ async fn a_body_without_end_is_read_to_the_limit_and_no_further() {
     let gateway = Gateway::start().await;
     let mut connection = TcpStream::connect(gateway.address).await.unwrap();
     connection.write_all(format!("{POST}Transfer-Encoding: chunked\r\n\r\n").as_bytes()).await.unwrap();
-    let chunk = [b"10000\r\n", "x".repeat(64 * 1024).as_bytes(), b"\r\n"].concat();
+    let chunk = [&b"10000\r\n"[..], "x".repeat(64 * 1024).as_bytes(), b"\r\n"].concat();
     let mut sent = 0_usize;
     // Of 10 GiB; the gateway has closed long before.
     while sent < 10 << 30 && connection.write_all(&chunk).await.is_ok() {

@@ -34,7 +34,8 @@ fn seen(answer: &Answer) -> (u16, Vec<String>, String) {
 fn guarded() -> Vec<(Method, &'static str)> {
     let table = routes::public();
     let guarded = table.iter().filter(|route| !OPEN.contains(&route.path));
-    let each: Vec<_> = guarded.flat_map(|Route { path, methods }| methods.iter().map(|m| (m.clone(), *path))).collect();
+    let each: Vec<_> =
+        guarded.flat_map(|Route { path, methods }| methods.iter().map(move |m| (m.clone(), *path))).collect();
     assert!(each.len() > 20, "the table is not empty: {each:?}");
     each
 }
