@@ -25,6 +25,7 @@ use crate::limit::Standing;
 use super::error::{ApiError, ErrorBody, Rendering};
 use super::extract::Accept;
 use super::forward;
+use super::routes::matched;
 use super::state::ApiState;
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -38,6 +39,7 @@ pub(super) async fn frame(
 ) -> Result<ServiceResponse, actix_web::Error> {
     let state = request.app_data::<Data<ApiState>>().cloned().expect("every route is configured with the state");
     let id = given_id(request.headers()).unwrap_or_else(|| state.uuid().to_string());
+    let began = state.ticks.elapsed();
     let (request, response) = next.call(request).await?.map_into_boxed_body().into_parts();
     let mut response = match response.error().map(|error| error.as_error::<ApiError>()) {
         None => response,
@@ -50,6 +52,8 @@ pub(super) async fn frame(
     };
     let standing = request.extensions().get::<Standing>().copied();
     common_headers(response.headers_mut(), &id, standing);
+    let took = state.ticks.elapsed().saturating_sub(began);
+    state.meter.answered(matched(&request), request.method().as_str(), response.status().as_u16(), took);
     Ok(ServiceResponse::new(request, response))
 }
 

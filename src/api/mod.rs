@@ -16,8 +16,9 @@ mod forward;
 pub mod health;
 mod idempotency;
 pub mod openapi;
+pub mod metrics;
 mod respond;
-mod routes;
+pub mod routes;
 pub mod session;
 pub mod sessions;
 pub mod state;
@@ -26,6 +27,10 @@ pub mod upkeep;
 
 use actix_web::middleware::{Condition, from_fn};
 use actix_web::web::{self, Data, ServiceConfig};
+
+use crate::telemetry::metrics::Exposition;
+
+use routes::Routes;
 
 /// The longest a request may ask to wait, for a code or for a status, in seconds.
 pub const LONGEST_WAIT: u32 = 25;
@@ -38,16 +43,23 @@ pub fn configure(state: &Data<ApiState>) -> impl FnOnce(&mut ServiceConfig) + us
     framed(state, true, routes::add)
 }
 
-/// Adds what the operator's listener serves: today the health of the node.
-pub fn configure_operator(state: &Data<ApiState>) -> impl FnOnce(&mut ServiceConfig) + use<> {
-    framed(state, false, routes::add_health)
+/// Adds what the operator's listener serves: metrics and the health of the node.
+pub fn configure_operator(
+    state: &Data<ApiState>,
+    exposition: &Data<Exposition>,
+) -> impl FnOnce(&mut ServiceConfig) + use<> {
+    let (exposition, add) = (exposition.clone(), framed(state, false, routes::add_operator));
+    move |config: &mut ServiceConfig| {
+        config.app_data(exposition);
+        add(config);
+    }
 }
 
 /// `shared`: with the pages of other origins.
 fn framed(
     state: &Data<ApiState>,
     shared: bool,
-    add: fn(&mut ServiceConfig),
+    add: fn(&mut Routes<'_>),
 ) -> impl FnOnce(&mut ServiceConfig) + use<> {
     let state = state.clone();
     move |config: &mut ServiceConfig| {
@@ -56,7 +68,7 @@ fn framed(
                 .app_data(state)
                 .wrap(from_fn(answer::frame))
                 .wrap(Condition::new(shared, from_fn(cors::share)))
-                .configure(add)
+                .configure(|config| add(&mut Routes::of(config)))
                 .default_service(web::to(routes::no_route)),
         );
     }

@@ -6,7 +6,7 @@ use actix_web::{FromRequest, Handler, HttpRequest, HttpResponse, Resource, Respo
 
 use super::error::ApiError;
 use super::extract::drain;
-use super::{about, audit, auth, cors, docs, forward, health, openapi, session};
+use super::{about, audit, auth, cors, docs, forward, health, metrics, openapi, session};
 
 const READ: (&str, &[Method]) = ("GET, HEAD, POST", &[Method::GET, Method::HEAD, Method::POST]);
 const CONTROL: (&str, &[Method]) = ("POST, GET", &[Method::POST, Method::GET]);
@@ -15,8 +15,72 @@ const DELETE: (&str, &[Method]) = ("DELETE, POST", &[Method::DELETE, Method::POS
 const LINK: (&str, &[Method]) = ("GET, HEAD, POST, DELETE", &[Method::GET, Method::HEAD, Method::POST, Method::DELETE]);
 const GET: (&str, &[Method]) = ("GET, HEAD", &[Method::GET, Method::HEAD]);
 
+/// A route of the table.
+#[derive(Debug, Clone, Copy)]
+pub struct Route {
+    /// The pattern, as metrics and logs name it.
+    pub path: &'static str,
+    /// What it answers to; anything else is 405.
+    pub methods: &'static [Method],
+}
+
+/// A route and what answers there.
+pub(super) struct Served {
+    route: Route,
+    resource: Resource,
+}
+
+/// Takes routes: into an application, or just into a list.
+#[derive(Default)]
+pub(super) struct Routes<'a> {
+    config: Option<&'a mut web::ServiceConfig>,
+    listed: Vec<Route>,
+}
+
+impl<'a> Routes<'a> {
+    /// Into an application.
+    pub(super) fn of(config: &'a mut web::ServiceConfig) -> Self {
+        Self { config: Some(config), listed: Vec::new() }
+    }
+
+    /// Takes one.
+    pub(super) fn service(&mut self, served: Served) -> &mut Self {
+        self.listed.push(served.route);
+        if let Some(config) = &mut self.config {
+            config.service(served.resource);
+        }
+        self
+    }
+}
+
+/// Every route of the public listener.
+pub fn public() -> Vec<Route> {
+    list(add)
+}
+
+/// Every route of the operator's listener.
+pub fn operator() -> Vec<Route> {
+    list(add_operator)
+}
+
+/// Every route of either listener; one that both have is there twice.
+pub fn table() -> Vec<Route> {
+    [public(), operator()].concat()
+}
+
+fn list(add: fn(&mut Routes<'_>)) -> Vec<Route> {
+    let mut routes = Routes::default();
+    add(&mut routes);
+    routes.listed
+}
+
+/// The pattern that a request matched, if any.
+pub(super) fn matched(request: &HttpRequest) -> Option<&'static str> {
+    request.app_data::<Route>().map(|route| route.path)
+}
+
 /// Adds every route to a scope that is already framed.
-pub(super) fn add(config: &mut web::ServiceConfig) {
+pub(super) fn add(config: &mut Routes<'_>) {
     config
         .service(route("/v2/auth/qr", READ, auth::qr::qr))
         .service(route("/v2/auth/qr-image", READ, auth::qr_image::qr_image))
@@ -38,41 +102,36 @@ pub(super) fn add(config: &mut web::ServiceConfig) {
     add_health(config);
 }
 
+/// Adds what the operator's listener serves.
+pub(super) fn add_operator(config: &mut Routes<'_>) {
+    config.service(route("/metrics", GET, metrics::metrics));
+    add_health(config);
+}
+
 /// Adds the health of the node, which both listeners tell.
-pub(super) fn add_health(config: &mut web::ServiceConfig) {
+fn add_health(config: &mut Routes<'_>) {
     config.service(route("/health/live", GET, health::live)).service(route("/health/ready", GET, health::ready));
 }
 
 /// A resource that answers to `methods`, to a browser that asks for a page with what it may do, and to any other with 405.
-fn route<F, Args>(path: &str, (allow, methods): (&'static str, &'static [Method]), handler: F) -> Resource
+fn route<F, Args>(path: &'static str, (allow, methods): (&'static str, &'static [Method]), handler: F) -> Served
 where
     F: Handler<Args>,
     Args: FromRequest + 'static,
     F::Output: Responder + 'static,
 {
-    #[cfg(test)]
-    RECORDED.with_borrow_mut(|recorded| recorded.push((path.to_owned(), allow)));
-    web::resource(path).route(web::route().guard(any_of(methods)).to(handler)).default_service(web::to(
-        move |request: HttpRequest, payload: web::Payload| async move {
-            match cors::preflight(&request, allow) {
-                None => refuse(payload, ApiError::MethodNotAllowed { allow }).await,
-                Some(answer) => drain(&mut payload.into_inner()).await.map(|()| answer),
-            }
-        },
-    ))
-}
-
-#[cfg(test)]
-thread_local! {
-    static RECORDED: std::cell::RefCell<Vec<(String, &'static str)>> = const { std::cell::RefCell::new(Vec::new()) };
-}
-
-/// The paths that `add` adds, each with the value of its `Allow`.
-#[cfg(test)]
-pub(super) fn recorded(add: impl FnOnce()) -> Vec<(String, &'static str)> {
-    RECORDED.take();
-    add();
-    RECORDED.take()
+    let route = Route { path, methods };
+    let other = move |request: HttpRequest, payload: web::Payload| async move {
+        match cors::preflight(&request, allow) {
+            None => refuse(payload, ApiError::MethodNotAllowed { allow }).await,
+            Some(answer) => drain(&mut payload.into_inner()).await.map(|()| answer),
+        }
+    };
+    let resource = web::resource(path)
+        .app_data(route)
+        .route(web::route().guard(any_of(methods)).to(handler))
+        .default_service(web::to(other));
+    Served { route, resource }
 }
 
 fn any_of(methods: &'static [Method]) -> impl Guard {

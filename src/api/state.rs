@@ -18,13 +18,15 @@ use crate::domain::instance::InstanceId;
 use crate::limit::{AddressKey, KeyedLimiter, Policy, Ticks};
 use crate::store::vault::Vault;
 use crate::store::{Store, StoreError, instance};
+use crate::telemetry::metrics::HttpMeter;
 
 use super::auth::Rounds;
 use super::cors::Origins;
 use super::error::ApiError;
 use super::extract::{InvalidNetwork, TrustedProxies};
+use super::routes;
 use super::sessions::Sessions;
-use super::tokens::Tokens;
+use super::tokens::{LOOKUP, Tokens};
 
 /// Instances whose account is remembered at once.
 const MAX_OWNERS: usize = 65_536;
@@ -71,6 +73,8 @@ pub struct ApiState {
     pub(in crate::api) rounds: Rounds,
     /// The web origins whose pages may read answers.
     pub(crate) origins: Origins,
+    pub(crate) meter: HttpMeter,
+    pub(crate) ticks: Ticks,
     /// Whose an instance is never changes, and its id is never issued again: no entry can become wrong.
     owners: RwLock<HashMap<InstanceId, AccountId>>,
     rng: Mutex<StdRng>,
@@ -82,8 +86,12 @@ impl ApiState {
         let limits = &parts.config.limits;
         let qr = Policy::per_second("qr", limits.qr_per_second, limits.qr_burst);
         let failures = Policy::per_minute("auth", limits.failed_auth_per_minute);
+        let tokens = Tokens::new(limits, parts.ticks.clone());
+        let policies = [tokens.policy().name, LOOKUP, qr.name, failures.name];
         Ok(Self {
-            tokens: Tokens::new(limits, parts.ticks.clone()),
+            meter: HttpMeter::new(routes::table().iter().map(|route| route.path), policies),
+            ticks: parts.ticks.clone(),
+            tokens,
             qr_limit: KeyedLimiter::new(qr, parts.ticks.clone()),
             failures: KeyedLimiter::new(failures, parts.ticks),
             trusted_proxies: TrustedProxies::parse(&parts.config.server.trusted_proxies)?,
@@ -124,6 +132,16 @@ impl ApiState {
             owners.insert(id, account);
         }
         Ok(found)
+    }
+
+    /// What the listeners did.
+    pub fn meter(&self) -> &HttpMeter {
+        &self.meter
+    }
+
+    /// How many tokens are remembered.
+    pub fn tokens_cached(&self) -> usize {
+        self.tokens.len()
     }
 
     /// Forgets an instance that was deleted.

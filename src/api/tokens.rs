@@ -23,6 +23,9 @@ use crate::store::{Store, StoreError, token};
 /// Unknown tokens remembered at once. A new one takes the place of whichever shares its slot.
 const UNKNOWN_SLOTS: usize = 4_096;
 
+/// The name of the limit on look-ups.
+pub(super) const LOOKUP: &str = "lookup";
+
 /// Whoever calls: a token, and what it may do.
 #[derive(Debug)]
 pub struct Caller {
@@ -91,7 +94,7 @@ impl Tokens {
         Self {
             known: RwLock::default(),
             unknown: Mutex::new(vec![None; UNKNOWN_SLOTS].into_boxed_slice()),
-            lookups: Limiter::new(Policy::per_second("lookup", per_second, per_second), ticks.clone()),
+            lookups: Limiter::new(Policy::per_second(LOOKUP, per_second, per_second), ticks.clone()),
             policy: Policy::per_second("api", limits.api_per_second, limits.api_burst),
             ttl: limits.token_cache_ttl,
             ticks,
@@ -143,6 +146,16 @@ impl Tokens {
             expires_at: found.expires_at,
             fresh_until: self.ticks.elapsed() + self.ttl,
         })
+    }
+
+    /// The limit that every token has.
+    pub(super) fn policy(&self) -> Policy {
+        self.policy
+    }
+
+    /// Tokens in memory.
+    pub(super) fn len(&self) -> usize {
+        self.known.read().len()
     }
 
     /// Forgets tokens that were revoked.

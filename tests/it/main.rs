@@ -23,6 +23,8 @@ mod imports;
 #[cfg(feature = "sandbox")]
 mod links;
 #[cfg(feature = "sandbox")]
+mod metrics;
+#[cfg(feature = "sandbox")]
 mod onboarding;
 #[cfg(feature = "sandbox")]
 mod sandbox;

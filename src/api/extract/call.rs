@@ -16,7 +16,7 @@ use tracing::{Span, field};
 use crate::api::error::ApiError;
 use crate::api::forward::{self, Passage};
 use crate::api::state::ApiState;
-use crate::api::tokens::{Caller, Unresolved};
+use crate::api::tokens::{Caller, LOOKUP, Unresolved};
 use crate::cluster::Owner;
 use crate::cluster::passport::Origin;
 use crate::domain::instance::InstanceId;
@@ -94,16 +94,23 @@ async fn authenticate(state: &ApiState, parameters: &Parameters) -> Result<Arc<C
         Ok(caller) if caller.require_header_auth && parameters.token_outside_headers() => Err(Refusal::Credential),
         Ok(caller) => Ok(caller),
         Err(Unresolved::Unknown) => Err(Refusal::Credential),
-        Err(Unresolved::TooManyLookups) => Err(Refusal::Other(ApiError::Busy)),
+        Err(Unresolved::TooManyLookups) => {
+            state.meter.rate_limited(LOOKUP);
+            Err(Refusal::Other(ApiError::Busy))
+        }
         Err(Unresolved::Store(error)) => Err(Refusal::Other(error.into())),
     }
 }
 
 /// A failure drains the bucket of its address; only further failures meet it empty.
 fn refuse(state: &ApiState, client: IpAddr) -> ApiError {
+    state.meter.authentication_failed();
     match state.failures.check(&AddressKey::from(client)) {
         Ok(_) => ApiError::Unauthorized,
-        Err(refused) => ApiError::RateLimited(refused),
+        Err(refused) => {
+            state.meter.rate_limited(refused.standing.policy_name());
+            ApiError::RateLimited(refused)
+        }
     }
 }
 
@@ -224,6 +231,7 @@ impl Call {
                 Ok(())
             }
             Err(refused) => {
+                self.state.meter.rate_limited(refused.standing.policy_name());
                 self.request.extensions_mut().insert(refused.standing);
                 Err(ApiError::RateLimited(refused))
             }

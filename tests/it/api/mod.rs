@@ -12,6 +12,7 @@ mod errors;
 mod forwarding;
 mod gateway;
 mod idempotency;
+mod hostile;
 mod limits;
 mod linking;
 mod me;
