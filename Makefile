@@ -1,9 +1,9 @@
 # What people type. Each target installs what it needs first (.ci/deps).
 .DEFAULT_GOAL := help
-.PHONY: help run serve test check bench sqlx deps
+.PHONY: help run serve test check check-api bench fuzz sqlx deps
 
 help: ## this list
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST)
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST)
 
 run: deps ## see it work: a demo on a stand-in WhatsApp network, nothing to configure
 	@echo "== building the sandbox flavour; the first time this takes a few minutes"
@@ -23,9 +23,16 @@ check: ## format, lints, licences, documentation, committed queries
 	@.ci/deps check
 	@.ci/check
 
+check-api: deps ## a sandbox gateway, judged by its OpenAPI document and by other people's clients
+	@.ci/check-api
+
 bench: deps ## requests a second and the cost of drawing a code
 	@echo "== building optimised; the first time this takes several minutes"
 	.ci/with-postgres cargo bench --locked --features sandbox
+
+fuzz: ## hostile input, FUZZ_SECONDS (60) for each target; what it finds is kept in target/fuzz
+	@.ci/deps fuzz
+	@.ci/fuzz
 
 sqlx: deps ## ask PostgreSQL about the queries again and write .sqlx
 	@.ci/sqlx prepare

@@ -44,6 +44,7 @@ use wagate::qr::{Matrix, render};
 use wagate::store::account::{self, Account};
 use wagate::store::instance::{self, Instance};
 use wagate::store::token::{self, Holder};
+use wagate::store::vault::Vault;
 use wagate::store::{MIGRATOR, Store, StoreError};
 use wagate::supervisor::{LogoutOutcome, QrRefusal, SupervisorError};
 
@@ -180,12 +181,15 @@ async fn gateway() -> (SocketAddr, Token, Bytes) {
     let url = std::env::var("DATABASE_URL").expect("DATABASE_URL names a database");
     let pool = PgPoolOptions::new().max_connections(4).connect(&url).await.expect("the database answers");
     MIGRATOR.run(&pool).await.expect("the migrations apply");
+    let folder = tempfile::tempdir().expect("a folder is made");
+    let vault = Vault::open(&config.vault, folder.path(), &pool).await.expect("the vault opens");
     let store = Store::new(pool);
     let (key, id) = add_instance(&store, &mut rng).await;
     let code = Arc::new(QrCode::new(QrValue::new(value(0)), now + chrono::TimeDelta::hours(1), 1));
     let parts = ApiParts {
         config: &config,
         store,
+        vault: Arc::new(vault),
         sessions: Arc::new(OneCode(code)),
         clock: Arc::new(SystemClock),
         ticks: Ticks::monotonic(),
@@ -193,6 +197,7 @@ async fn gateway() -> (SocketAddr, Token, Bytes) {
         forwarder: Forwarder::new(Duration::from_secs(1), NodeSecret::new(SecretBox::default()))
             .expect("a client is built"),
         server_name: "bench".into(),
+        public_url: "http://127.0.0.1".into(),
     };
     let state = Data::new(ApiState::new(parts).expect("no proxies are trusted"));
     let address = serve(|listener| {

@@ -33,8 +33,9 @@ use crate::store::embedded::Embedded;
 use crate::store::vault::Vault;
 use crate::store::{Store, StoreError, cluster_secret, node};
 use crate::supervisor::{Supervisor, SupervisorDeps};
+use crate::telemetry::metrics::{Exposition, Meters, Readings};
 
-mod data_dir;
+pub(crate) mod data_dir;
 mod first_start;
 
 pub use first_start::FirstStart;
@@ -77,6 +78,7 @@ impl Application {
     pub async fn build(config: Config, network: Network, clock: Arc<dyn Clock>) -> anyhow::Result<Self> {
         install_crypto_provider();
         let mut rng = chance();
+        allow_open_files(config.server.max_connections);
         // The addresses first: of two gateways that want the same one, the second must fail before it touches anything.
         let public = listen(config.server.listen, "server.listen")?;
         let operator = listen(config.operator.listen, "operator.listen")?;
@@ -114,22 +116,25 @@ impl Application {
                 clock: Arc::clone(&clock),
                 config: Arc::clone(&config),
                 cluster: cluster.clone(),
-                profiles: vault,
+                profiles: Arc::<Vault>::clone(&vault),
                 seed: rng.next_u64(),
             },
             &lifecycle.tasks,
             lifecycle.stop.clone(),
         );
 
+        let (sessions, node) = (supervisor.clone(), cluster.clone());
         let state = Data::new(ApiState::new(ApiParts {
             config: &config,
             store: store.clone(),
+            vault,
             sessions: Arc::new(supervisor),
             forwarder: Forwarder::new(forward_timeout(&config.engine), secret)?,
             clock,
             ticks: Ticks::monotonic(),
             rng,
             server_name: cluster.name().to_owned(),
+            public_url: public_url(&config.server, address),
         })?);
         state.load_tokens().await?;
         let erasure = Erasure { state: state.clone(), interval: config.limits.revocation_interval };
@@ -137,10 +142,12 @@ impl Application {
         let upkeep = Upkeep { state: state.clone(), revocation_interval: config.limits.revocation_interval };
         lifecycle.tasks.spawn(upkeep.run(lifecycle.stop.clone()));
 
+        let exposition = Data::new(exposition(&state, &sessions, &store, &node));
+        let configure_operator = move |state: &Data<ApiState>| api::configure_operator(state, &exposition);
         let operator_address = operator.local_addr()?;
         let servers = vec![
             serve(public, &config.server, config.server.workers, &state, api::configure)?,
-            serve(operator, &config.server, 1, &state, api::configure_operator)?,
+            serve(operator, &config.server, 1, &state, configure_operator)?,
         ];
         Ok(Self {
             url: format!("http://{address}"),
@@ -275,6 +282,18 @@ fn chance() -> StdRng {
     StdRng::try_from_rng(&mut SysRng).expect("the operating system gives random bytes")
 }
 
+/// Every connection is an open file, and the soft limit that most systems start a process with, 1,024, is far below what
+/// may be open: it is raised to the hard one.
+fn allow_open_files(connections: u32) {
+    use nix::sys::resource::{Resource, getrlimit, setrlimit};
+
+    let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE) else { return };
+    let allowed = if setrlimit(Resource::RLIMIT_NOFILE, hard, hard).is_ok() { hard } else { soft };
+    if allowed < u64::from(connections) {
+        warn!(allowed, connections, "fewer files may be open than server.max_connections; raise the limit (ulimit -n)");
+    }
+}
+
 fn listen(address: SocketAddr, key: &'static str) -> anyhow::Result<TcpListener> {
     use socket2::{Domain, Protocol, Socket, Type};
 
@@ -288,6 +307,14 @@ fn listen(address: SocketAddr, key: &'static str) -> anyhow::Result<TcpListener>
     bind().with_context(|| format!("{address} cannot be listened on ({key}); is another gateway running?"))
 }
 
+/// The address in links, as `https://host/path` without a slash at its end.
+fn public_url(config: &config::Server, address: SocketAddr) -> String {
+    match config.public_url.trim_end_matches('/') {
+        "" => format!("http://{address}"),
+        url => url.to_owned(),
+    }
+}
+
 fn node_settings(config: &config::Node, address: SocketAddr) -> NodeSettings {
     let name = match config.name.as_str() {
         "" => nix::unistd::gethostname().ok().and_then(|name| name.into_string().ok()).unwrap_or("wagate".into()),
@@ -298,6 +325,25 @@ fn node_settings(config: &config::Node, address: SocketAddr) -> NodeSettings {
     }
     let advertise = if config.advertise.is_empty() { address.to_string() } else { config.advertise.clone() };
     NodeSettings::from_config(config, name, advertise)
+}
+
+/// What `/metrics` tells: every meter, and what is read when it is asked for.
+fn exposition(state: &Data<ApiState>, sessions: &Supervisor, store: &Store, cluster: &Cluster) -> Exposition {
+    let meters =
+        Meters { http: state.meter(), sessions: sessions.meter(), pool: store.meter(), lease: cluster.meter() };
+    let (state, sessions, store, cluster) = (state.clone(), sessions.clone(), store.clone(), cluster.clone());
+    Exposition::new(meters, move || {
+        let census = sessions.census();
+        Readings {
+            sessions: census.by_status,
+            sessions_desired: census.desired,
+            logins_waiting: census.waiting,
+            breaker_open: census.breaker_open,
+            lease_trust: cluster.trust_left(),
+            pool: store.reading(),
+            tokens_cached: state.tokens_cached(),
+        }
+    })
 }
 
 /// What this node and the others on its database know each other by.

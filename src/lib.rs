@@ -24,6 +24,9 @@ pub mod cluster;
 pub mod config;
 pub mod domain;
 pub mod engine;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod lifecycle;
 pub mod limit;
 pub mod qr;

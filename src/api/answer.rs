@@ -1,5 +1,6 @@
-//! The frame around every answer: the request's id, the headers each answer carries, and the rendering of errors. Where
-//! another node owns the instance, the answer is that node's ([`super::forward`]).
+//! The frame around every answer: the request's id, the headers each answer carries, and the rendering of errors, in the
+//! form the client would rather have. Where another node owns the instance, the answer is that node's
+//! ([`super::forward`]).
 //!
 //! An error is rendered here and not where it arises, because its body names the request; a failure of ours is logged
 //! here, once, with that name. Logs name the matched route: a URI may hold a token.
@@ -9,9 +10,10 @@ use std::fmt::Write as _;
 
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::StatusCode;
 use actix_web::http::header::{
-    self, CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, REFERRER_POLICY, RETRY_AFTER, VARY,
-    WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
+    self, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, REFERRER_POLICY,
+    RETRY_AFTER, VARY, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
 };
 use actix_web::middleware::Next;
 use actix_web::web::Data;
@@ -20,8 +22,10 @@ use actix_web::{HttpMessage, HttpRequest, HttpResponse};
 use crate::domain::token::TokenKind;
 use crate::limit::Standing;
 
-use super::error::{ApiError, ErrorBody};
+use super::error::{ApiError, ErrorBody, Rendering};
+use super::extract::Accept;
 use super::forward;
+use super::routes::matched;
 use super::state::ApiState;
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -35,6 +39,7 @@ pub(super) async fn frame(
 ) -> Result<ServiceResponse, actix_web::Error> {
     let state = request.app_data::<Data<ApiState>>().cloned().expect("every route is configured with the state");
     let id = given_id(request.headers()).unwrap_or_else(|| state.uuid().to_string());
+    let began = state.ticks.elapsed();
     let (request, response) = next.call(request).await?.map_into_boxed_body().into_parts();
     let mut response = match response.error().map(|error| error.as_error::<ApiError>()) {
         None => response,
@@ -43,11 +48,12 @@ pub(super) async fn frame(
             answer.unwrap_or_else(|error| render(&request, &error, &id))
         }
         Some(Some(error)) => render(&request, error, &id),
-        // The framework's own, such as a broken extractor: never a client's to see.
-        Some(None) => render(&request, &ApiError::Internal("the framework refused the request".into()), &id),
+        Some(None) => render(&request, &frameworks(response.status()), &id),
     };
     let standing = request.extensions().get::<Standing>().copied();
     common_headers(response.headers_mut(), &id, standing);
+    let took = state.ticks.elapsed().saturating_sub(began);
+    state.meter.answered(matched(&request), request.method().as_str(), response.status().as_u16(), took);
     Ok(ServiceResponse::new(request, response))
 }
 
@@ -60,13 +66,31 @@ fn given_id(headers: &HeaderMap) -> Option<String> {
     sane.then(|| id.to_owned())
 }
 
+/// The framework's own error, of which a client is told what its status says; one that only a defect of ours can raise, a
+/// broken extractor for example, is that.
+fn frameworks(status: StatusCode) -> ApiError {
+    match status {
+        StatusCode::NOT_FOUND => ApiError::NotFound,
+        StatusCode::REQUEST_TIMEOUT => ApiError::BodyTimeout,
+        StatusCode::PAYLOAD_TOO_LARGE => ApiError::BodyTooLarge,
+        StatusCode::UNSUPPORTED_MEDIA_TYPE => ApiError::UnsupportedMediaType,
+        StatusCode::BAD_REQUEST => ApiError::MalformedBody("it could not be read"),
+        _ => ApiError::Internal(format!("the framework refused the request with {status}").into()),
+    }
+}
+
 fn render(request: &HttpRequest, error: &ApiError, id: &str) -> HttpResponse {
     if let ApiError::Internal(_) = error {
         let route = request.match_pattern().unwrap_or_default();
         tracing::error!(request.id = %id, http.route = %route, error = %chain(error), "a request failed");
     }
+    let rendering = Rendering::chosen_by(&Accept::of(request.headers()));
     let mut answer = HttpResponse::build(error.status());
-    answer.insert_header((CONTENT_TYPE, "application/json")).insert_header((VARY, "Accept"));
+    answer.insert_header((CONTENT_TYPE, rendering.content_type())).insert_header((VARY, "Accept"));
+    if rendering == Rendering::Html {
+        // Were there ever anything in the page that is not text, a browser would still leave it alone.
+        answer.insert_header((CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'"));
+    }
     if let Some(seconds) = error.retry_after() {
         answer.insert_header((RETRY_AFTER, seconds));
     }
@@ -82,12 +106,14 @@ fn render(request: &HttpRequest, error: &ApiError, id: &str) -> HttpResponse {
     if error.closes_connection() {
         answer.force_close();
     }
-    let body = serde_json::to_vec(&ErrorBody::new(error, id)).expect("an error has no keys but text");
-    answer.body(body)
+    answer.body(rendering.write(&ErrorBody::new(error, id)))
 }
 
 fn common_headers(headers: &mut HeaderMap, id: &str, standing: Option<Standing>) {
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    // What is the same for everybody says itself how long it may be kept.
+    if !headers.contains_key(CACHE_CONTROL) {
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    }
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
     headers.insert(X_REQUEST_ID, HeaderValue::from_str(id).expect("an id is made of visible ASCII"));

@@ -1,17 +1,111 @@
-//! The lines a call leaves in the audit log.
+//! `/v2/audit`: who did what with an account's instances, newest first; and the lines a call leaves there.
 
-use serde_json::Value;
+use actix_web::HttpResponse;
+use actix_web::http::StatusCode;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use serde_json::{Value, json};
 use sqlx::PgConnection;
 
 use crate::domain::account::AccountId;
 use crate::domain::instance::InstanceId;
 use crate::domain::token::TokenKind;
 use crate::store::StoreError;
-use crate::store::audit::{self, Action, Entry};
+use crate::store::audit::{self, Action, Entry, Filter, Line};
 
-use super::extract::{Call, OperatorCall};
+use super::error::ApiError;
+use super::extract::{Call, OperatorCall, Target};
+use super::respond::{self, time};
+
+const MAX_LIMIT: u32 = 100;
+
+#[derive(Serialize)]
+struct Page {
+    entries: Vec<Told>,
+    /// For the parameter `cursor`; `null` on the last page.
+    next_cursor: Option<String>,
+}
+
+/// A line of the log.
+#[derive(Serialize)]
+struct Told {
+    id: i64,
+    #[serde(serialize_with = "time")]
+    at: DateTime<Utc>,
+    actor: Actor,
+    address: Option<String>,
+    action: String,
+    instance_id: Option<String>,
+    detail: Value,
+}
+
+/// Whose token it was.
+#[derive(Serialize)]
+struct Actor {
+    kind: String,
+    last4: Option<String>,
+}
+
+/// Answers with a page: `cursor`, `limit`, `instance_id`, `action`. The lines of deleted instances stay; an instance
+/// that is not the account's has none.
+#[tracing::instrument(skip_all)]
+pub(super) async fn page(call: Call) -> Result<HttpResponse, ApiError> {
+    let mut read = call.read();
+    let limit = read.integer("limit", 1..=MAX_LIMIT).unwrap_or(MAX_LIMIT);
+    let before = read.text("cursor", 100).and_then(|text| match parse(text) {
+        Some(id) => Some(id),
+        None => read.wrong("cursor", "was not given by a former page"),
+    });
+    let instance = read.named_instance();
+    let words: Vec<(&str, Action)> = Action::ALL.iter().map(|action| (action.as_str(), *action)).collect();
+    let action = read.word("action", &words);
+    read.finish()?;
+    call.account_key()?;
+    let instance_id = match instance {
+        None => None,
+        Some(Target::Id(id)) => Some(id),
+        Some(Target::Nobodys) => {
+            return Ok(respond::json(StatusCode::OK, &Page { entries: vec![], next_cursor: None }));
+        }
+    };
+    let mut conn = call.state.store.acquire().await?;
+    // One more than asked for tells whether another page follows.
+    let filter = Filter { instance_id, action };
+    let mut lines = audit::page(&mut conn, call.caller.account_id, filter, before, limit + 1).await?;
+    let is_last = lines.len() <= limit as usize;
+    lines.truncate(limit as usize);
+    let next_cursor = lines.last().filter(|_| !is_last).map(|line| URL_SAFE_NO_PAD.encode(line.id.to_string()));
+    let entries = lines.into_iter().map(Told::from).collect();
+    Ok(respond::json(StatusCode::OK, &Page { entries, next_cursor }))
+}
+
+fn parse(cursor: &str) -> Option<i64> {
+    String::from_utf8(URL_SAFE_NO_PAD.decode(cursor).ok()?).ok()?.parse().ok()
+}
+
+impl From<Line> for Told {
+    fn from(line: Line) -> Self {
+        Self {
+            id: line.id,
+            at: line.at,
+            actor: Actor { kind: line.actor, last4: line.actor_last4 },
+            address: line.address,
+            action: line.action,
+            instance_id: line.instance_id,
+            detail: line.detail,
+        }
+    }
+}
 
 impl Call {
+    /// [`Call::record`] for what changed nothing in the database, without particulars.
+    pub(super) async fn note(&self, action: Action, instance_id: InstanceId) -> Result<(), StoreError> {
+        let mut conn = self.state.store.acquire().await?;
+        self.record(&mut conn, action, instance_id, json!({})).await
+    }
+
     /// Appends what this caller did, to an instance or to the account itself.
     pub(super) async fn record(
         &self,

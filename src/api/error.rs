@@ -1,18 +1,30 @@
 //! The one error of the API: its HTTP status, its stable code, and what a client may know of it.
 //!
-//! A handler returns it; `answer` renders it, because only there the request's id is known.
+//! A handler returns it; `answer` renders it, because only there the request's id is known: what a client is told is put
+//! together once, in [`ErrorBody`], and written in the [`Rendering`] the client would rather have.
 
 use std::error::Error;
 
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, ResponseError};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::domain::instance::InstanceId;
 use crate::domain::session::Status;
 use crate::limit::Refused;
 use crate::store::StoreError;
+use crate::store::vault::VaultError;
 use crate::supervisor::SupervisorError;
+
+mod body;
+mod markup;
+mod rendering;
+#[cfg(test)]
+mod tests;
+
+pub use body::ErrorBody;
+pub use rendering::Rendering;
 
 /// Seconds to wait when nothing better is known.
 pub const DEFAULT_RETRY_AFTER: u64 = 10;
@@ -36,7 +48,10 @@ pub enum ApiError {
     #[error("The request body did not arrive in time.")]
     BodyTimeout,
     /// The body is neither JSON nor a form.
-    #[error("The request body must be JSON or an application/x-www-form-urlencoded form, in UTF-8 and not compressed.")]
+    #[error(
+        "The request body must be JSON, or a form as application/x-www-form-urlencoded or multipart/form-data, in UTF-8 \
+         and not compressed."
+    )]
     UnsupportedMediaType,
     /// The body is not what its type says.
     #[error("The request body is malformed: {0}.")]
@@ -121,12 +136,19 @@ pub enum ApiError {
         /// How many.
         count: u64,
     },
+    /// The idempotency key belongs to another request.
+    #[error("This Idempotency-Key was used for another request.")]
+    IdempotencyKeyReused,
+    /// The first request with the idempotency key is still being served.
+    #[error("A request with this Idempotency-Key is still being served. Retry after 2 s.")]
+    IdempotencyKeyInUse,
 }
 
 /// One parameter that cannot be used.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct ParameterProblem {
     /// Its name.
+    #[schema(value_type = String, example = "scale")]
     pub name: &'static str,
     /// What is wrong, in words that follow the name: "is missing".
     pub problem: String,
@@ -195,7 +217,8 @@ impl ApiError {
             Self::BodyTimeout => StatusCode::REQUEST_TIMEOUT,
             Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            Self::SessionStatus(_) => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::SessionStatus(_) | Self::IdempotencyKeyReused => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::IdempotencyKeyInUse => StatusCode::CONFLICT,
             Self::RateLimited(_) => StatusCode::TOO_MANY_REQUESTS,
             Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
             Self::UpstreamUnreachable | Self::OwnerUnreachable | Self::Elsewhere { .. } => StatusCode::BAD_GATEWAY,
@@ -232,6 +255,8 @@ impl ApiError {
             Self::LastAccountKey => "last_account_key",
             Self::AccountNotFound => "account_not_found",
             Self::AccountHasInstances { .. } => "account_has_instances",
+            Self::IdempotencyKeyReused => "idempotency_key_reused",
+            Self::IdempotencyKeyInUse => "idempotency_key_in_use",
         }
     }
 
@@ -241,7 +266,7 @@ impl ApiError {
             Self::RateLimited(refused) => Some(retry_seconds(refused)),
             Self::SessionStatus(mismatch) => mismatch.retry_after,
             Self::UpstreamUnreachable | Self::OwnerUnreachable | Self::Elsewhere { .. } => Some(DEFAULT_RETRY_AFTER),
-            Self::Busy => Some(2),
+            Self::Busy | Self::IdempotencyKeyInUse => Some(2),
             Self::NotFound
             | Self::MethodNotAllowed { .. }
             | Self::BodyTooLarge
@@ -261,7 +286,8 @@ impl ApiError {
             | Self::TooManyTokens { .. }
             | Self::LastAccountKey
             | Self::AccountNotFound
-            | Self::AccountHasInstances { .. } => None,
+            | Self::AccountHasInstances { .. }
+            | Self::IdempotencyKeyReused => None,
         }
     }
 
@@ -288,6 +314,12 @@ impl From<StoreError> for ApiError {
     }
 }
 
+impl From<VaultError> for ApiError {
+    fn from(error: VaultError) -> Self {
+        Self::Internal(Box::new(error))
+    }
+}
+
 impl From<SupervisorError> for ApiError {
     fn from(error: SupervisorError) -> Self {
         match error {
@@ -296,56 +328,6 @@ impl From<SupervisorError> for ApiError {
             SupervisorError::Elsewhere { addr } => Self::Elsewhere { addr },
             SupervisorError::NotServing => Self::OwnerUnreachable,
             SupervisorError::NotStored | SupervisorError::Store(_) => Self::Internal(Box::new(error)),
-        }
-    }
-}
-
-/// The JSON body of an error.
-#[derive(Serialize)]
-pub struct ErrorBody<'a> {
-    status: u16,
-    error: &'static str,
-    code: &'static str,
-    message: String,
-    request_id: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    parameters: Option<&'a [ParameterProblem]>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    instance_id: Option<InstanceId>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    session_status: Option<Status>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    expected: Option<&'static [Status]>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    recovering: Option<bool>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    retry_after: Option<u64>,
-}
-
-impl<'a> ErrorBody<'a> {
-    /// What a client is told of `error`.
-    pub fn new(error: &'a ApiError, request_id: &'a str) -> Self {
-        let mismatch = match error {
-            ApiError::SessionStatus(mismatch) => Some(mismatch),
-            _ => None,
-        };
-        let parameters = match error {
-            ApiError::Parameters(problems) => Some(problems.as_slice()),
-            _ => None,
-        };
-        let status = error.status();
-        Self {
-            status: status.as_u16(),
-            error: status.canonical_reason().unwrap_or_default(),
-            code: error.code(),
-            message: error.to_string(),
-            request_id,
-            parameters,
-            instance_id: mismatch.map(|mismatch| mismatch.instance_id),
-            session_status: mismatch.map(|mismatch| mismatch.status),
-            expected: mismatch.map(|mismatch| mismatch.expected),
-            recovering: mismatch.map(|mismatch| mismatch.recovering),
-            retry_after: error.retry_after(),
         }
     }
 }

@@ -68,6 +68,7 @@ pub(super) async fn answer(
         return Err(ApiError::Misdirected);
     }
     let carried = carried(request, passage, request_id);
+    state.meter.forwarded();
     let mut outcome = state.forwarder.send(carried.clone(), addr, state.clock.now()).await;
     if matches!(outcome, Err(ForwardError::Misdirected)) {
         state.sessions.forget_owner(id);

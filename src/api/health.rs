@@ -4,35 +4,57 @@ use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::web::Data;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::respond;
 use super::state::ApiState;
 
-#[derive(Serialize)]
+/// The process serves requests.
+#[derive(Serialize, ToSchema)]
 struct Live {
+    #[schema(value_type = String, example = "ok")]
     status: &'static str,
 }
 
-#[derive(Serialize)]
+/// Whether sessions can be served.
+#[derive(Serialize, ToSchema)]
 struct Ready {
+    /// `ok` or `unavailable`.
+    #[schema(value_type = String, example = "ok")]
     status: &'static str,
     checks: Checks,
 }
 
-#[derive(Serialize)]
+/// `ok` or `failing`, each.
+#[derive(Serialize, ToSchema)]
 struct Checks {
+    #[schema(value_type = String, example = "ok")]
     database: &'static str,
+    #[schema(value_type = String, example = "ok")]
     lease: &'static str,
+    #[schema(value_type = String, example = "ok")]
     engine: &'static str,
 }
 
-/// 200 as long as the process serves requests.
+/// Says that the process serves requests.
+#[utoipa::path(
+    get, path = "/health/live", tag = "Health", security(()),
+    responses((status = 200, description = "It does.", body = Live)),
+)]
 pub async fn live() -> HttpResponse {
     respond::json(StatusCode::OK, &Live { status: "ok" })
 }
 
-/// 200 if sessions can be served: the database answers, this node's lease is held, the engine can start. Else 503,
-/// naming what fails.
+/// Says whether sessions can be served.
+///
+/// They can if the database answers, this node's lease is held and the engine can start.
+#[utoipa::path(
+    get, path = "/health/ready", tag = "Health", security(()),
+    responses(
+        (status = 200, description = "They can.", body = Ready),
+        (status = 503, description = "They cannot; `checks` names what fails.", body = Ready),
+    ),
+)]
 #[tracing::instrument(skip_all)]
 pub async fn ready(state: Data<ApiState>) -> HttpResponse {
     let database = state.ping().await.is_ok();

@@ -4,27 +4,37 @@
 //! them; a handler reads its parameters, finds its instance, calls one method of [`sessions::Sessions`] and responds;
 //! `answer` puts the common headers on and renders errors. One file per operation under [`auth`] and [`session`].
 
+mod about;
 pub mod account;
 pub mod admin;
 mod answer;
 mod audit;
 pub mod auth;
+mod cors;
+mod docs;
 pub mod erasure;
 pub mod error;
 pub mod extract;
 mod forward;
 pub mod health;
+mod idempotency;
 mod keyring;
+pub mod metrics;
+pub mod openapi;
 mod respond;
-mod routes;
+pub mod routes;
 pub mod session;
 pub mod sessions;
 pub mod state;
 pub mod tokens;
 pub mod upkeep;
 
-use actix_web::middleware::from_fn;
+use actix_web::middleware::{Condition, from_fn};
 use actix_web::web::{self, Data, ServiceConfig};
+
+use crate::telemetry::metrics::Exposition;
+
+use routes::Routes;
 
 /// The longest a request may ask to wait, for a code or for a status, in seconds.
 pub const LONGEST_WAIT: u32 = 25;
@@ -34,22 +44,35 @@ pub use state::{ApiParts, ApiState};
 /// Adds the API to an actix application: `App::new().configure(api::configure(&state))`. Whatever no other service took
 /// is answered here, so it comes last.
 pub fn configure(state: &Data<ApiState>) -> impl FnOnce(&mut ServiceConfig) + use<> {
-    framed(state, routes::add)
+    framed(state, true, routes::add)
 }
 
-/// Adds what the operator's listener serves: accounts, nodes, and the health of this one.
-pub fn configure_operator(state: &Data<ApiState>) -> impl FnOnce(&mut ServiceConfig) + use<> {
-    framed(state, routes::add_operator)
+/// Adds what the operator's listener serves: accounts, nodes, metrics, and the health of this node.
+pub fn configure_operator(
+    state: &Data<ApiState>,
+    exposition: &Data<Exposition>,
+) -> impl FnOnce(&mut ServiceConfig) + use<> {
+    let (exposition, add) = (exposition.clone(), framed(state, false, routes::add_operator));
+    move |config: &mut ServiceConfig| {
+        config.app_data(exposition);
+        add(config);
+    }
 }
 
-fn framed(state: &Data<ApiState>, add: fn(&mut ServiceConfig)) -> impl FnOnce(&mut ServiceConfig) + use<> {
+/// `shared`: with the pages of other origins.
+fn framed(
+    state: &Data<ApiState>,
+    shared: bool,
+    add: fn(&mut Routes<'_>),
+) -> impl FnOnce(&mut ServiceConfig) + use<> {
     let state = state.clone();
     move |config: &mut ServiceConfig| {
         config.service(
             web::scope("")
                 .app_data(state)
                 .wrap(from_fn(answer::frame))
-                .configure(add)
+                .wrap(Condition::new(shared, from_fn(cors::share)))
+                .configure(|config| add(&mut Routes::of(config)))
                 .default_service(web::to(routes::no_route)),
         );
     }

@@ -2,106 +2,183 @@
 
 use actix_web::guard::{self, Guard};
 use actix_web::http::Method;
-use actix_web::{FromRequest, Handler, HttpRequest, HttpResponse, Resource, Responder, Route, web};
+use actix_web::{FromRequest, Handler, HttpRequest, HttpResponse, Resource, Responder, web};
 
 use super::error::ApiError;
 use super::extract::drain;
-use super::{account, admin, auth, forward, health, session};
+use super::{about, account, admin, audit, auth, cors, docs, forward, health, metrics, openapi, session};
 
 const READ: (&str, &[Method]) = ("GET, HEAD, POST", &[Method::GET, Method::HEAD, Method::POST]);
 const CONTROL: (&str, &[Method]) = ("POST, GET", &[Method::POST, Method::GET]);
 const POST: (&str, &[Method]) = ("POST", &[Method::POST]);
 const DELETE: (&str, &[Method]) = ("DELETE, POST", &[Method::DELETE, Method::POST]);
 const REVOKE: (&str, &[Method]) = ("DELETE", &[Method::DELETE]);
+const ALL: (&str, &[Method]) = ("GET, HEAD, POST, DELETE", &[Method::GET, Method::HEAD, Method::POST, Method::DELETE]);
 const GET: (&str, &[Method]) = ("GET, HEAD", &[Method::GET, Method::HEAD]);
 
+/// A route of the table.
+#[derive(Debug, Clone, Copy)]
+pub struct Route {
+    /// The pattern, as metrics and logs name it.
+    pub path: &'static str,
+    /// What it answers to; anything else is 405.
+    pub methods: &'static [Method],
+}
+
+/// A route and what answers there.
+pub(super) struct Served {
+    route: Route,
+    resource: Resource,
+}
+
+/// Takes routes: into an application, or just into a list.
+#[derive(Default)]
+pub(super) struct Routes<'a> {
+    config: Option<&'a mut web::ServiceConfig>,
+    listed: Vec<Route>,
+}
+
+impl<'a> Routes<'a> {
+    /// Into an application.
+    pub(super) fn of(config: &'a mut web::ServiceConfig) -> Self {
+        Self { config: Some(config), listed: Vec::new() }
+    }
+
+    /// Takes one.
+    pub(super) fn service(&mut self, served: Served) -> &mut Self {
+        self.listed.push(served.route);
+        if let Some(config) = &mut self.config {
+            config.service(served.resource);
+        }
+        self
+    }
+}
+
+/// Every route of the public listener.
+pub fn public() -> Vec<Route> {
+    list(add)
+}
+
+/// Every route of the operator's listener.
+pub fn operator() -> Vec<Route> {
+    list(add_operator)
+}
+
+/// Every route of either listener; one that both have is there twice.
+pub fn table() -> Vec<Route> {
+    [public(), operator()].concat()
+}
+
+fn list(add: fn(&mut Routes<'_>)) -> Vec<Route> {
+    let mut routes = Routes::default();
+    add(&mut routes);
+    routes.listed
+}
+
+/// The pattern that a request matched, if any.
+pub(super) fn matched(request: &HttpRequest) -> Option<&'static str> {
+    request.app_data::<Route>().map(|route| route.path)
+}
+
 /// Adds every route to a scope that is already framed.
-pub(super) fn add(config: &mut web::ServiceConfig) {
+pub(super) fn add(config: &mut Routes<'_>) {
     config
         .service(route("/v2/auth/qr", READ, auth::qr::qr))
         .service(route("/v2/auth/qr-image", READ, auth::qr_image::qr_image))
         .service(route("/v2/session/create", POST, session::create::create))
         .service(route("/v2/session/list", READ, session::list::list))
         .service(route("/v2/session/info", READ, session::info::info))
+        .service(route("/v2/session/me", GET, session::me::me))
+        .service(route("/v2/session/temp-link", ALL, session::temp_link::temp_link))
         .service(route("/v2/session/start", CONTROL, session::start::start))
         .service(route("/v2/session/stop", CONTROL, session::stop::stop))
         .service(route("/v2/session/restart", CONTROL, session::restart::restart))
         .service(route("/v2/session/logout", POST, session::logout::logout))
+        .service(route(forward::DELETE, DELETE, session::delete::delete))
         .service(
-            tokens("/v2/session/token")
-                .route(on(GET, session::token::list))
-                .route(on(POST, session::token::mint))
-                .route(on(REVOKE, session::token::revoke)),
+            resource("/v2/session/token", ALL)
+                .on(GET, session::token::list)
+                .on(POST, session::token::mint)
+                .on(REVOKE, session::token::revoke),
         )
         .service(route("/v2/session/token/rotate", POST, session::token::rotate))
         .service(
-            resource("/v2/account", "GET, HEAD, POST")
-                .route(on(GET, account::settings::show))
-                .route(on(POST, account::settings::change)),
+            resource("/v2/account", READ)
+                .on(GET, account::settings::show)
+                .on(POST, account::settings::change),
         )
         .service(
-            tokens("/v2/account/keys")
-                .route(on(GET, account::keys::list))
-                .route(on(POST, account::keys::mint))
-                .route(on(REVOKE, account::keys::revoke)),
+            resource("/v2/account/keys", ALL)
+                .on(GET, account::keys::list)
+                .on(POST, account::keys::mint)
+                .on(REVOKE, account::keys::revoke),
         )
         .service(route("/v2/account/keys/rotate", POST, account::keys::rotate))
-        .service(route(forward::DELETE, DELETE, session::delete::delete));
+        .service(route("/v2/audit", GET, audit::page))
+        .service(route("/about", GET, about::about))
+        .service(route("/openapi.json", GET, openapi::openapi))
+        .service(route("/docs", GET, docs::page))
+        .service(route("/docs/{file}", GET, docs::asset));
     add_health(config);
 }
 
-/// Adds what is the operator's.
-pub(super) fn add_operator(config: &mut web::ServiceConfig) {
+/// Adds what the operator's listener serves.
+pub(super) fn add_operator(config: &mut Routes<'_>) {
     config
         .service(
-            resource("/v2/admin/accounts", "GET, HEAD, POST")
-                .route(on(GET, admin::accounts::list))
-                .route(on(POST, admin::create::create)),
+            resource("/v2/admin/accounts", READ).on(GET, admin::accounts::list).on(POST, admin::create::create),
         )
         .service(
-            resource("/v2/admin/accounts/{account_id}", "GET, HEAD, POST, DELETE")
-                .route(on(GET, admin::accounts::show))
-                .route(on(POST, admin::accounts::change))
-                .route(on(REVOKE, admin::delete::delete)),
+            resource("/v2/admin/accounts/{account_id}", ALL)
+                .on(GET, admin::accounts::show)
+                .on(POST, admin::accounts::change)
+                .on(REVOKE, admin::delete::delete),
         )
         .service(route("/v2/admin/accounts/{account_id}/keys", POST, admin::accounts::mint_key))
-        .service(route("/v2/admin/nodes", GET, admin::nodes::list));
+        .service(route("/v2/admin/nodes", GET, admin::nodes::list))
+        .service(route("/metrics", GET, metrics::metrics));
     add_health(config);
 }
 
 /// Adds the health of the node, which both listeners tell.
-pub(super) fn add_health(config: &mut web::ServiceConfig) {
+fn add_health(config: &mut Routes<'_>) {
     config.service(route("/health/live", GET, health::live)).service(route("/health/ready", GET, health::ready));
 }
 
-/// A resource that answers to `methods` in one way, and to any other with 405.
-fn route<F, Args>(path: &str, (allow, methods): (&'static str, &'static [Method]), handler: F) -> Resource
+/// A resource that does one thing, whichever of `methods` it is asked by.
+fn route<F, Args>(path: &'static str, methods: (&'static str, &'static [Method]), handler: F) -> Served
 where
     F: Handler<Args>,
     Args: FromRequest + 'static,
     F::Output: Responder + 'static,
 {
-    resource(path, allow).route(on((allow, methods), handler))
+    resource(path, methods).on(methods, handler)
 }
 
-/// A resource that answers to no method yet; `allow` names those it will.
-fn resource(path: &str, allow: &'static str) -> Resource {
-    web::resource(path)
-        .default_service(web::to(move |payload: web::Payload| refuse(payload, ApiError::MethodNotAllowed { allow })))
+/// A resource that answers to `methods` as [`Served::on`] will say, to a browser that asks for a page with what it may
+/// do, and to any other with 405.
+fn resource(path: &'static str, (allow, methods): (&'static str, &'static [Method])) -> Served {
+    let route = Route { path, methods };
+    let other = move |request: HttpRequest, payload: web::Payload| async move {
+        match cors::preflight(&request, allow) {
+            None => refuse(payload, ApiError::MethodNotAllowed { allow }).await,
+            Some(answer) => drain(&mut payload.into_inner()).await.map(|()| answer),
+        }
+    };
+    Served { route, resource: web::resource(path).app_data(route).default_service(web::to(other)) }
 }
 
-fn tokens(path: &str) -> Resource {
-    resource(path, "GET, HEAD, POST, DELETE")
-}
-
-/// What one of a resource's methods does.
-fn on<F, Args>((_, methods): (&'static str, &'static [Method]), handler: F) -> Route
-where
-    F: Handler<Args>,
-    Args: FromRequest + 'static,
-    F::Output: Responder + 'static,
-{
-    web::route().guard(any_of(methods)).to(handler)
+impl Served {
+    /// Some of its methods do this.
+    fn on<F, Args>(self, (_, methods): (&'static str, &'static [Method]), handler: F) -> Self
+    where
+        F: Handler<Args>,
+        Args: FromRequest + 'static,
+        F::Output: Responder + 'static,
+    {
+        let resource = self.resource.route(web::route().guard(any_of(methods)).to(handler));
+        Self { resource, ..self }
+    }
 }
 
 fn any_of(methods: &'static [Method]) -> impl Guard {

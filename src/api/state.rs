@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
+use chrono::TimeDelta;
 use parking_lot::{Mutex, RwLock};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
@@ -15,13 +16,17 @@ use crate::domain::account::AccountId;
 use crate::domain::clock::Clock;
 use crate::domain::instance::InstanceId;
 use crate::limit::{AddressKey, KeyedLimiter, Policy, Ticks};
+use crate::store::vault::Vault;
 use crate::store::{Store, StoreError, instance};
+use crate::telemetry::metrics::HttpMeter;
 
 use super::auth::Rounds;
+use super::cors::Origins;
 use super::error::ApiError;
 use super::extract::{InvalidNetwork, TrustedProxies};
+use super::routes;
 use super::sessions::Sessions;
-use super::tokens::Tokens;
+use super::tokens::{LOOKUP, Tokens};
 
 /// Instances whose account is remembered at once.
 const MAX_OWNERS: usize = 65_536;
@@ -32,6 +37,8 @@ pub struct ApiParts<'a> {
     pub config: &'a Config,
     /// The database.
     pub store: Store,
+    /// What secrets that are told again are sealed with.
+    pub vault: Arc<Vault>,
     /// The running sessions.
     pub sessions: Arc<dyn Sessions>,
     /// The way to other nodes.
@@ -44,21 +51,31 @@ pub struct ApiParts<'a> {
     pub rng: StdRng,
     /// What this node is called in answers.
     pub server_name: String,
+    /// The address people reach this gateway at, without a slash at its end.
+    pub public_url: String,
 }
 
 /// What every handler shares; one for all workers.
 pub struct ApiState {
     pub(crate) store: Store,
+    pub(crate) vault: Arc<Vault>,
     pub(crate) sessions: Arc<dyn Sessions>,
     pub(crate) forwarder: Forwarder,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) server_name: String,
+    pub(crate) public_url: String,
+    pub(crate) idempotency_key_ttl: TimeDelta,
+    pub(crate) source_url: String,
     pub(crate) tokens: Tokens,
     pub(crate) qr_limit: KeyedLimiter<(Uuid, InstanceId)>,
     pub(crate) operator_limit: KeyedLimiter<Uuid>,
     pub(crate) failures: KeyedLimiter<AddressKey>,
     pub(crate) trusted_proxies: TrustedProxies,
     pub(in crate::api) rounds: Rounds,
+    /// The web origins whose pages may read answers.
+    pub(crate) origins: Origins,
+    pub(crate) meter: HttpMeter,
+    pub(crate) ticks: Ticks,
     /// Whose an instance is never changes, and its id is never issued again: no entry can become wrong.
     owners: RwLock<HashMap<InstanceId, AccountId>>,
     rng: Mutex<StdRng>,
@@ -70,8 +87,12 @@ impl ApiState {
         let limits = &parts.config.limits;
         let qr = Policy::per_second("qr", limits.qr_per_second, limits.qr_burst);
         let failures = Policy::per_minute("auth", limits.failed_auth_per_minute);
+        let tokens = Tokens::new(limits, parts.ticks.clone());
+        let policies = [tokens.policy().name, LOOKUP, qr.name, failures.name];
         Ok(Self {
-            tokens: Tokens::new(limits, parts.ticks.clone()),
+            meter: HttpMeter::new(routes::table().iter().map(|route| route.path), policies),
+            ticks: parts.ticks.clone(),
+            tokens,
             qr_limit: KeyedLimiter::new(qr, parts.ticks.clone()),
             operator_limit: KeyedLimiter::new(
                 Policy::per_second("api", limits.api_per_second, limits.api_burst),
@@ -80,11 +101,16 @@ impl ApiState {
             failures: KeyedLimiter::new(failures, parts.ticks),
             trusted_proxies: TrustedProxies::parse(&parts.config.server.trusted_proxies)?,
             store: parts.store,
+            vault: parts.vault,
             sessions: parts.sessions,
             forwarder: parts.forwarder,
             clock: parts.clock,
             server_name: parts.server_name,
+            public_url: parts.public_url,
+            idempotency_key_ttl: TimeDelta::from_std(limits.idempotency_key_ttl).unwrap_or(TimeDelta::MAX),
+            source_url: parts.config.server.source_url.clone(),
             rounds: Rounds::default(),
+            origins: Origins::default(),
             owners: RwLock::default(),
             rng: Mutex::new(parts.rng),
         })
@@ -111,6 +137,16 @@ impl ApiState {
             owners.insert(id, account);
         }
         Ok(found)
+    }
+
+    /// What the listeners did.
+    pub fn meter(&self) -> &HttpMeter {
+        &self.meter
+    }
+
+    /// How many tokens are remembered.
+    pub fn tokens_cached(&self) -> usize {
+        self.tokens.len()
     }
 
     /// Forgets an instance that was deleted.

@@ -31,6 +31,9 @@ mod living;
 /// Unknown tokens remembered at once. A new one takes the place of whichever shares its slot.
 const UNKNOWN_SLOTS: usize = 4_096;
 
+/// The name of the limit on look-ups.
+pub(super) const LOOKUP: &str = "lookup";
+
 /// Whoever calls: a token, and what it may do.
 #[derive(Debug)]
 pub struct Caller {
@@ -114,7 +117,7 @@ impl Tokens {
             known: RwLock::default(),
             living: Living::default(),
             unknown: Mutex::new(vec![None; UNKNOWN_SLOTS].into_boxed_slice()),
-            lookups: Limiter::new(Policy::per_second("lookup", per_second, per_second), ticks.clone()),
+            lookups: Limiter::new(Policy::per_second(LOOKUP, per_second, per_second), ticks.clone()),
             policy: Policy::per_second("api", limits.api_per_second, limits.api_burst),
             ttl: limits.token_cache_ttl,
             ticks,
@@ -200,6 +203,16 @@ impl Tokens {
             account_changed_at: found.account_changed_at?,
             stale: AtomicBool::new(false),
         })
+    }
+
+    /// The limit that every token has.
+    pub(super) fn policy(&self) -> Policy {
+        self.policy
+    }
+
+    /// Tokens in memory.
+    pub(super) fn len(&self) -> usize {
+        self.known.read().len()
     }
 
     /// Reads which tokens are alive.

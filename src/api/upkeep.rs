@@ -1,13 +1,13 @@
-//! The API's own task: mending in time what is remembered of tokens and accounts, and giving back the memory of idle
-//! limiters.
+//! The API's own task: mending in time what is remembered of tokens, accounts and origins, giving back the memory of
+//! idle limiters, and deleting what was kept for a time that is over.
 
 use std::time::Duration;
 
 use actix_web::web::Data;
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 use tokio_util::sync::CancellationToken;
 
-use crate::store::{StoreError, account, token};
+use crate::store::{StoreError, account, idempotency, kept_secret, link, token};
 
 use super::state::ApiState;
 
@@ -37,6 +37,7 @@ impl Upkeep {
         let mut read_up_to = clock.now();
         let mut pruned_at = read_up_to;
         let mut loaded_at = read_up_to;
+        self.read_origins().await;
         loop {
             tokio::select! {
                 () = token.cancelled() => return,
@@ -54,11 +55,29 @@ impl Upkeep {
                     Err(error) => tracing::warn!(error = %error.source, "live tokens could not be read"),
                 }
             }
+            self.read_origins().await;
             if now - pruned_at >= PRUNE_INTERVAL {
                 self.state.prune();
+                if let Err(error) = self.forget_expired(now).await {
+                    tracing::warn!(error = %error.source, "what has expired could not be deleted");
+                }
                 pruned_at = now;
             }
         }
+    }
+
+    async fn read_origins(&self) {
+        if let Err(error) = self.state.origins.refresh(&self.state.store).await {
+            tracing::warn!(error = %error.source, "the listed origins could not be read; those known stay");
+        }
+    }
+
+    async fn forget_expired(&self, now: DateTime<Utc>) -> Result<(), StoreError> {
+        let mut conn = self.state.store.acquire().await?;
+        kept_secret::forget_expired(&mut conn, now).await?;
+        idempotency::forget_expired(&mut conn, now).await?;
+        link::forget_expired(&mut conn, now).await?;
+        Ok(())
     }
 
     async fn mend(&self, window: TimeDelta) -> Result<(), StoreError> {

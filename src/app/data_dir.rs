@@ -8,7 +8,7 @@ use anyhow::{Context, bail};
 use nix::unistd::geteuid;
 
 /// The folder that is configured, or the default of this user; made if absent.
-pub(super) fn prepare(configured: &str) -> anyhow::Result<PathBuf> {
+pub(crate) fn prepare(configured: &str) -> anyhow::Result<PathBuf> {
     let dir = if configured.is_empty() { default_for_this_user()? } else { PathBuf::from(configured) };
     // Others may pass through (the private PostgreSQL of a root gateway runs as another user) but not look.
     let mode = if geteuid().is_root() { 0o711 } else { 0o700 };

@@ -15,11 +15,13 @@ mod client;
 #[cfg(feature = "sandbox")]
 mod demo;
 mod healthcheck;
+mod openapi;
 mod qr;
 #[cfg(feature = "sandbox")]
 mod sandbox;
 mod serve;
 mod token;
+mod vault;
 
 /// Version, licences and where the source is: the binary links AGPL code (`NOTICE`), so it says so.
 const LONG_VERSION: &str = concat!(
@@ -52,6 +54,10 @@ enum Command {
     Account(account::Arguments),
     /// Manage an instance's tokens or the account's own keys, with an account key.
     Token(token::Arguments),
+    /// The keys that secrets at rest are sealed under.
+    Vault(vault::Arguments),
+    /// Print the OpenAPI document of the API.
+    Openapi,
     /// Ask a running gateway whether it is ready; for container health checks.
     Healthcheck(healthcheck::Arguments),
 }
@@ -101,6 +107,8 @@ pub fn run() -> ExitCode {
         Command::Qr(arguments) => qr::run(&arguments),
         Command::Account(arguments) => account::run(&arguments),
         Command::Token(arguments) => token::run(&arguments),
+        Command::Vault(arguments) => vault::run(arguments),
+        Command::Openapi => openapi::run(),
         Command::Healthcheck(arguments) => healthcheck::run(&arguments),
     };
     match outcome {

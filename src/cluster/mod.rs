@@ -10,7 +10,10 @@ mod owner;
 pub mod passport;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -18,6 +21,7 @@ use crate::domain::clock::Clock;
 use crate::domain::instance::InstanceId;
 use crate::domain::lease::NodeId;
 use crate::store::{Store, StoreError};
+use crate::telemetry::metrics::LeaseMeter;
 
 pub use boots::Boots;
 pub use node::{NodeSettings, NodeTask};
@@ -45,6 +49,15 @@ struct Shared {
     resigned: CancellationToken,
     owners: owner::Cache,
     name: String,
+    /// Until when the lease is trusted by the injected clock, in Unix milliseconds; for telling, not for deciding.
+    trusted_until_ms: AtomicI64,
+    meter: LeaseMeter,
+}
+
+impl Shared {
+    fn trusted_until(&self, until: DateTime<Utc>) {
+        self.trusted_until_ms.store(until.timestamp_millis(), Ordering::Relaxed);
+    }
 }
 
 impl Cluster {
@@ -57,6 +70,8 @@ impl Cluster {
             resigned: CancellationToken::new(),
             owners: owner::Cache::default(),
             name: settings.name.clone(),
+            trusted_until_ms: AtomicI64::new(0),
+            meter: LeaseMeter::default(),
         });
         let task = NodeTask::new(Arc::clone(&shared), settings, seed);
         (Self { shared }, task)
@@ -70,6 +85,18 @@ impl Cluster {
     /// The tenure, while the node is registered and trusted.
     pub fn tenure(&self) -> Option<Tenure> {
         self.shared.tenure.borrow().clone().filter(|tenure| !tenure.ended.is_cancelled())
+    }
+
+    /// For how much longer the node is trusted without a renewal; `None` outside a tenure.
+    pub fn trust_left(&self) -> Option<Duration> {
+        self.tenure()?;
+        let left = self.shared.trusted_until_ms.load(Ordering::Relaxed) - self.shared.clock.now().timestamp_millis();
+        Some(Duration::from_millis(u64::try_from(left).unwrap_or(0)))
+    }
+
+    /// How the node's lease fares.
+    pub fn meter(&self) -> &LeaseMeter {
+        &self.shared.meter
     }
 
     /// Follows the tenures.

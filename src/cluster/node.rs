@@ -89,12 +89,16 @@ impl NodeTask {
             let Some((node_id, started)) = self.register().await else { return };
             info!(node.id = %node_id.0, node.addr = %self.settings.addr, "node registered");
             let tenure = Tenure { node_id, ended: CancellationToken::new() };
+            self.shared.trusted_until(started.wall + self.settings.trust);
             self.shared.tenure.send_replace(Some(tenure.clone()));
             let end = self.keep(node_id, started, &token).await;
             tenure.ended.cancel();
             self.shared.tenure.send_replace(None);
             match end {
-                End::Lost => warn!(node.id = %node_id.0, "node lease lost, every session here is dropped"),
+                End::Lost => {
+                    self.shared.meter.lost();
+                    warn!(node.id = %node_id.0, "node lease lost, every session here is dropped");
+                }
                 End::Resigned => {
                     self.remove(node_id).await;
                     return;
@@ -146,6 +150,7 @@ impl NodeTask {
                         }
                         Err(_) => warn!("node lease could not be renewed in time"),
                     }
+                    self.shared.meter.renewal_failed();
                     let pause = self.settings.renew_interval.saturating_sub(self.settings.renew_timeout);
                     tokio::time::sleep(pause).await;
                 }
@@ -155,7 +160,10 @@ impl NodeTask {
                 () = self.shared.resigned.cancelled() => return End::Resigned,
                 () = self.distrust(trusted) => return End::Lost,
                 renewed = attempts => match renewed {
-                    Some(started) => trusted = started,
+                    Some(started) => {
+                        trusted = started;
+                        self.shared.trusted_until(started.wall + self.settings.trust);
+                    }
                     None => return End::Lost,
                 },
             }

@@ -45,6 +45,8 @@ pub struct Server {
     /// The address people and phones reach this gateway at; links and the sign-in QR are made from it, never from a Host
     /// header. Empty: http:// and the listen address.
     pub public_url: String,
+    /// Where the source of this program is, told at /about.
+    pub source_url: String,
     /// Proxies in front of the gateway (addresses or networks): X-Forwarded-For is believed from these only.
     pub trusted_proxies: Vec<String>,
     /// Threads that serve HTTP; 0 means one for each core.
@@ -228,6 +230,10 @@ pub struct Limits {
     /// How often revoked tokens are dropped on this node.
     #[serde(deserialize_with = "duration::deserialize")]
     pub revocation_interval: Duration,
+    /// How long the answer to a request with an Idempotency-Key is kept for its repetitions. A token in it is told again
+    /// for ten minutes only.
+    #[serde(deserialize_with = "duration::deserialize")]
+    pub idempotency_key_ttl: Duration,
 }
 
 /// `[log]`

@@ -45,6 +45,9 @@ fn server(config: &Config) -> Result<(), Refused> {
         });
         require(url.is_some(), "server.public_url", "it must be an http or https address without query and fragment")?;
     }
+    let source = server.source_url.is_empty()
+        || Url::parse(&server.source_url).is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
+    require(source, "server.source_url", "it must be an http or https address")?;
     for proxy in &server.trusted_proxies {
         let (address, bits) = proxy.split_once('/').map_or((proxy.as_str(), None), |(a, b)| (a, Some(b)));
         let fits = address.parse::<std::net::IpAddr>().is_ok_and(|address| {
@@ -146,6 +149,12 @@ fn limits(config: &Config) -> Result<(), Refused> {
     }
     positive("limits.token_cache_ttl", limits.token_cache_ttl)?;
     positive("limits.revocation_interval", limits.revocation_interval)?;
+    positive("limits.idempotency_key_ttl", limits.idempotency_key_ttl)?;
+    require(
+        limits.idempotency_key_ttl <= Duration::from_hours(31 * 24),
+        "limits.idempotency_key_ttl",
+        "it must be 31d at most",
+    )?;
     require(
         limits.revocation_interval <= Duration::from_secs(5),
         "limits.revocation_interval",
@@ -162,6 +171,7 @@ mod tests {
         type Spoil = fn(&mut Config);
         let cases: &[(&str, Spoil)] = &[
             ("server.public_url", |c| c.server.public_url = "ftp://x".into()),
+            ("server.source_url", |c| c.server.source_url = "javascript:alert(1)".into()),
             ("server.trusted_proxies", |c| c.server.trusted_proxies = vec!["10.0.0.0/33".into()]),
             ("server.max_connections", |c| c.server.max_connections = 0),
             ("database.max_connections", |c| c.database.max_connections = 0),

@@ -15,7 +15,8 @@ pub const LENGTH: usize = 12;
 pub const SHARDS: i16 = 4096;
 
 /// The id of one linked or linkable WhatsApp device: 60 random bits.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, utoipa::ToSchema)]
+#[schema(value_type = String, pattern = "^[0-9A-HJKMNP-TV-Z]{12}$", example = "7K2M9QX4T0AB")]
 pub struct InstanceId([u8; LENGTH]);
 
 /// The text is not an instance id: another length, or a character outside [`ALPHABET`].

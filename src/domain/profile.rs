@@ -22,6 +22,14 @@ impl Profile {
         format!("{}@c.us", self.number)
     }
 
+    /// The number as far as only its owner recognises it: `2010*****678`.
+    pub fn masked_number(&self) -> String {
+        let digits = self.number.chars().count();
+        let (first, last) = if digits >= 10 { (4, 3) } else { (0, usize::min(2, digits / 2)) };
+        let mask = |(place, digit)| if place < first || place >= digits - last { digit } else { '*' };
+        self.number.chars().enumerate().map(mask).collect()
+    }
+
     /// The LID as a full address: `…@lid`.
     pub fn lid_address(&self) -> Option<String> {
         self.lid.as_ref().map(|lid| format!("{lid}@lid"))
@@ -34,5 +42,25 @@ impl fmt::Debug for Profile {
             .field("number", &"[redacted]")
             .field("lid", &self.lid.is_some())
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_masked_number_shows_its_ends_and_its_length_only() {
+        for (number, masked) in [
+            ("201012345678", "2010*****678"),
+            ("4915112345", "4915***345"),
+            ("123456789", "*******89"),
+            ("123", "**3"),
+            ("1", "*"),
+            ("", ""),
+        ] {
+            let profile = Profile { number: number.into(), lid: None, push_name: None };
+            assert_eq!(profile.masked_number(), masked);
+        }
     }
 }

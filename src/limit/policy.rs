@@ -52,6 +52,11 @@ impl Policy {
 }
 
 impl Standing {
+    /// The name of the limit.
+    pub fn policy_name(&self) -> &'static str {
+        self.policy.name
+    }
+
     /// `RateLimit-Policy`: `q` is the burst, `w` the seconds in which an empty bucket is full again.
     pub fn policy_header(&self) -> String {
         let Policy { name, burst, .. } = self.policy;

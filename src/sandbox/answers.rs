@@ -229,6 +229,7 @@ mod tests {
                 identity_key: [2; 32],
                 signal_id: 7,
                 signed_prekey: SignedPreKey { id: 1, public: [3; 32], signature: [4; 64] },
+                name: "wagate".to_owned(),
             },
             details: DeviceDetails { raw_id: 5, timestamp: 6, key_index: 1 },
             has_app_state_key: false,

@@ -88,6 +88,9 @@ struct DeviceRecord {
     noise_key: String,
     identity_key: String,
     registration_id: u32,
+    /// Absent in what an earlier sandbox kept.
+    #[serde(default)]
+    name: String,
     signed_prekey_id: u32,
     signed_prekey: String,
     signed_prekey_signature: String,
@@ -147,12 +150,13 @@ impl AccountRecord {
 
 impl DeviceRecord {
     fn new(device: &Device) -> Self {
-        let Registration { identity_key, signal_id, signed_prekey } = &device.registration;
+        let Registration { identity_key, signal_id, signed_prekey, name } = &device.registration;
         Self {
             device: device.id.device,
             noise_key: encode(&device.noise_key),
             identity_key: encode(identity_key),
             registration_id: *signal_id,
+            name: name.clone(),
             signed_prekey_id: signed_prekey.id,
             signed_prekey: encode(&signed_prekey.public),
             signed_prekey_signature: encode(&signed_prekey.signature),
@@ -177,6 +181,7 @@ impl DeviceRecord {
                     public: decode(&self.signed_prekey)?,
                     signature: decode(&self.signed_prekey_signature)?,
                 },
+                name: self.name,
             },
             details: DeviceDetails { raw_id: self.raw_id, timestamp: self.linked_at, key_index: self.key_index },
             has_app_state_key: self.has_app_state_key,

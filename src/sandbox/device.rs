@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-use waproto::whatsapp::ClientPayload;
+use buffa::Message as _;
+use waproto::whatsapp::{ClientPayload, DeviceProps};
 
 use super::phone::DeviceDetails;
 
@@ -57,12 +58,15 @@ pub(super) struct Registration {
     pub(super) signal_id: u32,
     /// Its signed prekey.
     pub(super) signed_prekey: SignedPreKey,
+    /// What the phone lists it as.
+    pub(super) name: String,
 }
 
 impl Registration {
     /// Reads it from the client's payload; `None` if anything is missing or of the wrong size.
     pub(super) fn from_payload(payload: &ClientPayload) -> Option<Self> {
         let data = payload.device_pairing_data.as_option()?;
+        let props = DeviceProps::decode_from_slice(data.device_props.as_deref()?).ok()?;
         let [a, b, c] = <[u8; 3]>::try_from(data.e_skey_id.as_deref()?).ok()?;
         Some(Self {
             identity_key: data.e_ident.as_deref()?.try_into().ok()?,
@@ -72,6 +76,7 @@ impl Registration {
                 public: data.e_skey_val.as_deref()?.try_into().ok()?,
                 signature: data.e_skey_sig.as_deref()?.try_into().ok()?,
             },
+            name: props.os.unwrap_or_default(),
         })
     }
 }

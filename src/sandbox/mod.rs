@@ -32,7 +32,7 @@ mod listener;
 mod network;
 mod noise;
 mod phone;
-mod qr_value;
+pub(crate) mod qr_value;
 mod round;
 mod stanza;
 mod wire;

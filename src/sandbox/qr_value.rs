@@ -4,24 +4,24 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 
 /// What WhatsApp puts before a value, so that a phone's camera app opens it.
-pub(super) const CAMERA_PREFIX: &str = "https://wa.me/settings/linked_devices#";
+pub(crate) const CAMERA_PREFIX: &str = "https://wa.me/settings/linked_devices#";
 
 /// A code, taken apart.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct QrValue<'a> {
+pub(crate) struct QrValue<'a> {
     /// The server's reference to the connection that shows the code.
-    pub(super) reference: &'a str,
+    pub(crate) reference: &'a str,
     /// The client's noise key.
-    pub(super) noise_key: [u8; 32],
+    pub(crate) noise_key: [u8; 32],
     /// The client's identity key.
-    pub(super) identity_key: [u8; 32],
+    pub(crate) identity_key: [u8; 32],
     /// What the phone proves to the client that it saw the code with.
-    pub(super) adv_secret: [u8; 32],
+    pub(crate) adv_secret: [u8; 32],
 }
 
 impl<'a> QrValue<'a> {
     /// Takes a value apart; `None` if a phone would say that this is not a WhatsApp code.
-    pub(super) fn parse(value: &'a str) -> Option<Self> {
+    pub(crate) fn parse(value: &'a str) -> Option<Self> {
         let value = value.trim();
         let value = value.strip_prefix(CAMERA_PREFIX).unwrap_or(value);
         let mut parts = value.split(',');

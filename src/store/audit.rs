@@ -19,6 +19,16 @@ pub enum Action {
     InstanceCreated,
     /// The first code of a round was shown.
     QrShown,
+    /// A link was made.
+    LinkMinted,
+    /// An instance's links were ended.
+    LinkEnded,
+    /// It was wished that an instance run.
+    InstanceStarted,
+    /// It was wished that an instance rest.
+    InstanceStopped,
+    /// A fresh connection was wished for.
+    InstanceRestarted,
     /// An instance was unlinked.
     InstanceLoggedOut,
     /// An instance was erased.
@@ -44,11 +54,38 @@ pub enum Action {
 }
 
 impl Action {
-    /// The word that stands in SQL.
+    /// Every action.
+    pub const ALL: &'static [Self] = &[
+        Self::InstanceCreated,
+        Self::QrShown,
+        Self::LinkMinted,
+        Self::LinkEnded,
+        Self::InstanceStarted,
+        Self::InstanceStopped,
+        Self::InstanceRestarted,
+        Self::InstanceLoggedOut,
+        Self::InstanceDeleted,
+        Self::TokenMinted,
+        Self::TokenRevoked,
+        Self::TokenRotated,
+        Self::KeyMinted,
+        Self::KeyRevoked,
+        Self::KeyRotated,
+        Self::AccountCreated,
+        Self::AccountChanged,
+        Self::AccountDeleted,
+    ];
+
+    /// The word that stands in JSON and SQL.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::InstanceCreated => "instance.created",
             Self::QrShown => "qr.shown",
+            Self::LinkMinted => "link.minted",
+            Self::LinkEnded => "link.ended",
+            Self::InstanceStarted => "instance.started",
+            Self::InstanceStopped => "instance.stopped",
+            Self::InstanceRestarted => "instance.restarted",
             Self::InstanceLoggedOut => "instance.logged_out",
             Self::InstanceDeleted => "instance.deleted",
             Self::TokenMinted => "token.minted",
@@ -61,6 +98,11 @@ impl Action {
             Self::AccountChanged => "account.changed",
             Self::AccountDeleted => "account.deleted",
         }
+    }
+
+    /// Reads [`Self::as_str`] back.
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|action| action.as_str() == word)
     }
 }
 
@@ -103,4 +145,59 @@ pub async fn append(conn: &mut PgConnection, entry: &Entry<'_>) -> Result<(), St
     .await
     .map(|_| ())
     .map_err(StoreError::while_("append to the audit log"))
+}
+
+/// A line as it stands in the log.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Line {
+    /// Its number; later lines have higher ones.
+    pub id: i64,
+    /// When.
+    pub at: DateTime<Utc>,
+    /// By which kind of token.
+    pub actor: String,
+    /// Its last four characters.
+    pub actor_last4: Option<String>,
+    /// From where.
+    pub address: Option<String>,
+    /// What; a word of a later release is told as it stands.
+    pub action: String,
+    /// On which instance, which may be gone.
+    pub instance_id: Option<String>,
+    /// Particulars: a JSON object.
+    pub detail: Value,
+}
+
+/// Which lines are wanted.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Filter {
+    /// On one instance.
+    pub instance_id: Option<InstanceId>,
+    /// Of one kind.
+    pub action: Option<Action>,
+}
+
+/// A page of an account's log, newest first: those before the line `before`.
+pub async fn page(
+    conn: &mut PgConnection,
+    account: AccountId,
+    filter: Filter,
+    before: Option<i64>,
+    limit: u32,
+) -> Result<Vec<Line>, StoreError> {
+    sqlx::query_as!(
+        Line,
+        r#"SELECT id, at, actor, actor_last4, address, action, instance_id, detail FROM audit_log
+           WHERE account_id = $1 AND ($2::bigint IS NULL OR id < $2)
+             AND ($3::text IS NULL OR instance_id = $3) AND ($4::text IS NULL OR action = $4)
+           ORDER BY id DESC LIMIT $5"#,
+        account.0,
+        before,
+        filter.instance_id.as_ref().map(InstanceId::as_str),
+        filter.action.map(Action::as_str),
+        i64::from(limit),
+    )
+    .fetch_all(conn)
+    .await
+    .map_err(StoreError::while_("read the audit log"))
 }

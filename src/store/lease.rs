@@ -136,6 +136,20 @@ pub async fn held(conn: &mut PgConnection, node: NodeId) -> Result<Vec<(Instance
     Ok(rows.into_iter().map(|row| (stored_id(&row.instance_id), Fence { node_id: node, epoch: row.epoch })).collect())
 }
 
+/// What the living nodes that own these instances are called; those that nobody owns are left out.
+pub async fn owner_names(conn: &mut PgConnection, ids: &[InstanceId]) -> Result<Vec<(InstanceId, String)>, StoreError> {
+    let ids: Vec<String> = ids.iter().map(ToString::to_string).collect();
+    let rows = sqlx::query!(
+        "SELECT l.instance_id, n.name FROM instance_lease l JOIN node n ON n.id = l.node_id AND n.expires_at > now()
+         WHERE l.instance_id = ANY($1)",
+        &ids,
+    )
+    .fetch_all(conn)
+    .await
+    .map_err(StoreError::while_("read who owns the instances"))?;
+    Ok(rows.into_iter().map(|row| (stored_id(&row.instance_id), row.name)).collect())
+}
+
 /// How many instances should run, anywhere.
 pub async fn count_runnable(conn: &mut PgConnection) -> Result<i64, StoreError> {
     sqlx::query_scalar!(r#"SELECT count(*) AS "count!" FROM session WHERE desired = 'running'"#)

@@ -5,10 +5,13 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::time::Instant;
 
 use sqlx::pool::PoolConnection;
 use sqlx::{Connection as _, PgPool, Postgres, Transaction};
 use tokio::runtime::Handle;
+
+use crate::telemetry::metrics::{PoolMeter, PoolReading};
 
 pub mod account;
 pub mod account_origin;
@@ -16,8 +19,11 @@ pub mod audit;
 pub mod cluster_secret;
 pub mod embedded;
 pub mod engine_state;
+pub mod idempotency;
 pub mod instance;
+pub mod kept_secret;
 pub mod lease;
+pub mod link;
 pub mod node;
 pub mod pool;
 pub mod session;
@@ -34,17 +40,29 @@ pub use pool::{ConnectError, MIGRATOR};
 pub struct Store {
     pool: PgPool,
     home: Handle,
+    meter: PoolMeter,
 }
 
 impl Store {
     /// Wraps a pool that is already connected to a migrated database. The current runtime becomes the store's.
     pub fn new(pool: PgPool) -> Self {
-        Self { pool, home: Handle::current() }
+        Self { pool, home: Handle::current(), meter: PoolMeter::default() }
     }
 
     /// The pool, for single statements.
     pub fn pool(&self) -> &PgPool {
         &self.pool
+    }
+
+    /// Who waits for a connection, and how long.
+    pub fn meter(&self) -> &PoolMeter {
+        &self.meter
+    }
+
+    /// How many connections there are.
+    pub fn reading(&self) -> PoolReading {
+        let idle = u32::try_from(self.pool.num_idle()).unwrap_or(u32::MAX);
+        PoolReading { size: self.pool.size(), idle, max: self.pool.options().get_max_connections() }
     }
 
     /// A connection, for statements that need no transaction.
@@ -72,12 +90,14 @@ impl Store {
         action: &'static str,
         opening: Pin<Box<dyn Future<Output = Result<T, sqlx::Error>> + Send>>,
     ) -> Result<T, StoreError> {
+        let (waiting, began) = (self.meter.wait(), Instant::now());
         let outcome = if Handle::try_current().is_ok_and(|here| here.id() == self.home.id()) {
             opening.await
         } else {
             // It is cancelled only with its runtime, and then the pool is of no use any more.
             self.home.spawn(opening).await.unwrap_or(Err(sqlx::Error::PoolClosed))
         };
+        waiting.ended(outcome.is_ok(), began.elapsed());
         outcome.map_err(StoreError::while_(action))
     }
 }

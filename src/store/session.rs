@@ -31,6 +31,12 @@ pub struct SessionRow {
     pub profile: Option<Vec<u8>>,
     /// When a `FAILED` one is tried once more by itself.
     pub retry_at: Option<DateTime<Utc>>,
+    /// Rounds of codes in a row that nobody scanned.
+    pub rounds: u32,
+    /// Until when requests for a code are refused.
+    pub refused_until: Option<DateTime<Utc>>,
+    /// The one automatic retry is used up.
+    pub retried: bool,
     /// The living node that holds the lease, and its address.
     pub owner: Option<(NodeId, String)>,
 }
@@ -52,6 +58,12 @@ pub struct SessionWrite<'a> {
     pub profile: Option<&'a [u8]>,
     /// When a `FAILED` one is tried once more by itself.
     pub retry_at: Option<DateTime<Utc>>,
+    /// Rounds of codes in a row that nobody scanned.
+    pub rounds: u32,
+    /// Until when requests for a code are refused.
+    pub refused_until: Option<DateTime<Utc>>,
+    /// The one automatic retry is used up.
+    pub retried: bool,
 }
 
 /// The session of a new instance; belongs into the transaction that creates it, beside [`super::lease::insert`].
@@ -89,6 +101,7 @@ pub async fn read_many(conn: &mut PgConnection, ids: &[InstanceId]) -> Result<Ve
     let rows = sqlx::query!(
         r#"SELECT s.instance_id AS "instance_id!", s.desired AS "desired!", s.status AS "status!", s.reason AS "reason?",
                   s.since AS "since!", s.linked AS "linked!", s.profile AS "profile?", s.retry_at AS "retry_at?",
+                  s.rounds AS "rounds!", s.refused_until AS "refused_until?", s.retried AS "retried!",
                   n.id AS "node_id?", n.addr AS "node_addr?"
            FROM session s
            LEFT JOIN instance_lease l ON l.instance_id = s.instance_id
@@ -111,6 +124,9 @@ pub async fn read_many(conn: &mut PgConnection, ids: &[InstanceId]) -> Result<Ve
             linked: row.linked,
             profile: row.profile,
             retry_at: row.retry_at,
+            rounds: row.rounds.try_into().expect("the column's check admits no less than 0"),
+            refused_until: row.refused_until,
+            retried: row.retried,
             owner: row.node_id.map(NodeId).zip(row.node_addr),
         })
         .collect())
@@ -119,7 +135,8 @@ pub async fn read_many(conn: &mut PgConnection, ids: &[InstanceId]) -> Result<Ve
 /// Writes the session. The caller's transaction holds the lease.
 pub async fn save(conn: &mut PgConnection, id: InstanceId, session: &SessionWrite<'_>) -> Result<(), StoreError> {
     sqlx::query!(
-        "UPDATE session SET desired = $2, status = $3, reason = $4, since = $5, linked = $6, profile = $7, retry_at = $8
+        "UPDATE session SET desired = $2, status = $3, reason = $4, since = $5, linked = $6, profile = $7, retry_at = $8,
+                rounds = $9, refused_until = $10, retried = $11
          WHERE instance_id = $1",
         id.as_str(),
         session.desired.as_str(),
@@ -129,6 +146,9 @@ pub async fn save(conn: &mut PgConnection, id: InstanceId, session: &SessionWrit
         session.linked,
         session.profile,
         session.retry_at,
+        i32::try_from(session.rounds).unwrap_or(i32::MAX),
+        session.refused_until,
+        session.retried,
     )
     .execute(conn)
     .await

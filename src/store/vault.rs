@@ -25,8 +25,10 @@ use super::StoreError;
 
 mod cipher;
 mod kek;
+mod rewrap;
 
 pub use cipher::{CipherError, InstanceCipher};
+pub use rewrap::{RewrappedBatch, Rotation};
 
 use cipher::{KEY_LENGTH, Key};
 

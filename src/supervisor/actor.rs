@@ -31,6 +31,7 @@ use super::error::SupervisorError;
 use super::gate::Permit;
 use super::persist::{Stored, erase, release, store};
 use super::registry::{Command, Departure, Door};
+use super::tally::Tally;
 use super::translate;
 
 /// Events of a run that may wait here; beyond it the client waits.
@@ -63,6 +64,7 @@ pub(super) struct Actor {
     answer: Pending<(u64, RunEvent)>,
     logouts: Vec<oneshot::Sender<(LogoutEnd, SessionView)>>,
     tenure_ended: CancellationToken,
+    tally: Tally,
     end: Option<End>,
 }
 
@@ -102,6 +104,7 @@ impl Actor {
         let (commands_in, commands) = mpsc::channel(8);
         let (view, view_out) = watch::channel(state.view(id, &deps.rules));
         let door = Arc::new(Door::new(commands_in, view_out, CancellationToken::new()));
+        let tally = Tally::new(deps.meter.clone(), &state, now);
         let actor = Self {
             id,
             fence,
@@ -121,6 +124,7 @@ impl Actor {
             answer: None,
             logouts: Vec::new(),
             tenure_ended,
+            tally,
             end: None,
         };
         (actor, door)
@@ -165,7 +169,7 @@ impl Actor {
     }
 
     fn wake_at(&self) -> Option<DateTime<Utc>> {
-        let idle = self.state.rests_since(&self.deps.rules).map(|at| at.max(self.idle_since) + IDLE);
+        let idle = self.state.rests_since().map(|at| at.max(self.idle_since) + IDLE);
         [self.state.deadline(&self.deps.rules), self.store_again_at, idle].into_iter().flatten().min()
     }
 
@@ -233,7 +237,7 @@ impl Actor {
             }
         }
         self.decide(Event::Tick).await;
-        let rests = self.state.rests_since(&self.deps.rules).map(|at| at.max(self.idle_since) + IDLE);
+        let rests = self.state.rests_since().map(|at| at.max(self.idle_since) + IDLE);
         if rests.is_some_and(|at| now >= at) && self.store_again_at.is_none() {
             self.end.get_or_insert(End::Idle);
         }
@@ -266,8 +270,10 @@ impl Actor {
             }
             self.state.asked_at = self.state.asked_at.max(self.door.asked_at());
             let now = self.deps.clock.now();
-            let (state, effects) = step(self.state.clone(), event, now, &self.deps.rules, &mut self.rng);
+            let before = Tally::before(&self.state, &event);
+            let (state, effects) = step(self.state.clone(), event.clone(), now, &self.deps.rules, &mut self.rng);
             self.state = state;
+            self.tally.after(&before, &event, &self.state, now);
             self.store_and_publish().await;
             for effect in effects {
                 if let Some(result) = self.perform(effect).await {
@@ -360,7 +366,9 @@ impl Actor {
         let (sender, events) = mpsc::channel(EVENTS);
         let spec = RunSpec { instance_id: self.id, fence: self.fence, run_id: RunId(run) };
         let started = unless(&self.tenure_ended, self.deps.engine.start(spec, sender)).await;
-        match started.unwrap_or(Err(EngineError::LeaseLost)) {
+        let started = started.unwrap_or(Err(EngineError::LeaseLost));
+        self.deps.meter.engine_started(started.is_ok());
+        match started {
             Ok(client) => {
                 self.run = Some(client);
                 self.events = Some(events);

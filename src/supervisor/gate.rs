@@ -14,6 +14,7 @@ use tracing::{info, warn};
 
 use crate::config;
 use crate::domain::clock::Clock;
+use crate::telemetry::metrics::SessionMeter;
 
 use super::breaker::{Breaker, BreakerRules};
 use super::rules::delta;
@@ -39,6 +40,7 @@ struct Shared {
     clock: Arc<dyn Clock>,
     line: Mutex<Line>,
     moved: Notify,
+    meter: SessionMeter,
 }
 
 struct Line {
@@ -58,7 +60,7 @@ enum Turn {
 }
 
 impl Gate {
-    pub(super) fn new(rules: &config::Session, clock: Arc<dyn Clock>) -> (Self, GateTask) {
+    pub(super) fn new(rules: &config::Session, clock: Arc<dyn Clock>, meter: SessionMeter) -> (Self, GateTask) {
         let breaker = Breaker::new(BreakerRules {
             failures: rules.breaker_failures,
             share: rules.breaker_share,
@@ -70,7 +72,7 @@ impl Gate {
         let spacing = TimeDelta::microseconds((1_000_000 + rate - 1) / rate);
         let next_turn = clock.now();
         let line = Line { waiting: VecDeque::new(), breaker, next_turn, spacing };
-        let shared = Arc::new(Shared { clock, line: Mutex::new(line), moved: Notify::new() });
+        let shared = Arc::new(Shared { clock, line: Mutex::new(line), moved: Notify::new(), meter });
         (Self { shared: Arc::clone(&shared) }, GateTask { shared })
     }
 
@@ -86,8 +88,15 @@ impl Gate {
         }
     }
 
+    /// How many stand in line, and whether the breaker is open.
+    pub(super) fn standing(&self) -> (usize, bool) {
+        let line = self.shared.line.lock();
+        (line.waiting.iter().filter(|turn| !turn.is_closed()).count(), line.breaker.is_open())
+    }
+
     /// Tells how the attempt went. Not telling is allowed: it counts as neither.
     pub(super) fn report(&self, permit: &Permit, reached: bool) {
+        self.shared.meter.upstream_attempted(reached);
         let mut line = self.shared.line.lock();
         if line.breaker.report(permit.generation, reached, self.shared.clock.now()) {
             if line.breaker.is_open() {
@@ -169,7 +178,7 @@ mod tests {
     impl Scene {
         fn new() -> Self {
             let clock = ManualClock::new(DateTime::UNIX_EPOCH + TimeDelta::days(20_000));
-            let (gate, task) = Gate::new(&Config::defaults().session, Arc::new(clock.clone()));
+            let (gate, task) = Gate::new(&Config::defaults().session, Arc::new(clock.clone()), SessionMeter::default());
             let token = CancellationToken::new();
             tokio::spawn(task.run(token.clone()));
             Self { clock, gate, admitted: Arc::default(), token }

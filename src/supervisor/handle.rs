@@ -18,6 +18,7 @@ use crate::domain::lease::Fence;
 use crate::domain::session::{Desired, Event, LogoutEnd, Saved, SessionView, Status};
 use crate::engine::Engine;
 use crate::store::{Store, StoreError, lease, node, session};
+use crate::telemetry::metrics::SessionMeter;
 
 use super::actor::Actor;
 use super::error::{LogoutOutcome, SupervisorError};
@@ -33,8 +34,10 @@ const LEAVING_AT_ONCE: usize = 16;
 /// An actor that was just leaving is asked for again this often.
 const TRIES: usize = 5;
 
-/// How often a session that has no actor here is looked up while somebody waits for it.
-const LOOK_AGAIN: TimeDelta = TimeDelta::milliseconds(250);
+/// How often a session that has no actor here is looked up while somebody waits for it. An actor that starts here is
+/// noticed at once; this is for a session that rests (whoever starts it may ask another node) or that another node takes
+/// on meanwhile, which only the database tells: one read of a row a second for each caller who waits like that.
+const LOOK_AGAIN: TimeDelta = TimeDelta::seconds(1);
 
 /// What a supervisor is made of.
 pub struct SupervisorDeps {
@@ -52,6 +55,19 @@ pub struct SupervisorDeps {
     pub profiles: Arc<dyn ProfileVault>,
     /// What jitter is drawn from.
     pub seed: u64,
+}
+
+/// The sessions of a node, counted.
+#[derive(Debug, Clone)]
+pub struct Census {
+    /// Those that have an actor here, by what they show.
+    pub by_status: Vec<(Status, usize)>,
+    /// Those of them that are meant to run.
+    pub desired: usize,
+    /// Those in line to reach WhatsApp.
+    pub waiting: usize,
+    /// Whether log-ins are held back, because WhatsApp fails everybody.
+    pub breaker_open: bool,
 }
 
 /// The sessions of this node; cheap to clone.
@@ -79,7 +95,8 @@ impl Supervisor {
     /// When `token` fires every client is ended and every lease released; then the node resigns from the cluster.
     pub fn spawn(deps: SupervisorDeps, tracker: &TaskTracker, token: CancellationToken) -> Self {
         let SupervisorDeps { store, engine, clock, config, cluster, profiles, seed } = deps;
-        let (gate, gate_task) = Gate::new(&config.session, Arc::clone(&clock));
+        let meter = SessionMeter::default();
+        let (gate, gate_task) = Gate::new(&config.session, Arc::clone(&clock), meter.clone());
         let deps = Arc::new(Deps {
             store,
             engine,
@@ -90,6 +107,7 @@ impl Supervisor {
             registry: Arc::new(Registry::default()),
             next_run: AtomicU64::new(1),
             leaving: Semaphore::new(LEAVING_AT_ONCE),
+            meter,
         });
         let inner = Arc::new(Inner {
             deps,
@@ -220,8 +238,10 @@ impl Supervisor {
                             door.gone.cancelled().await;
                         }
                     }
-                    // Nobody here tells: it runs elsewhere, or not yet.
-                    None => deps.clock.sleep_until(deps.clock.now() + LOOK_AGAIN).await,
+                    None => tokio::select! {
+                        _ = deps.registry.entered(id) => {}
+                        () = deps.clock.sleep_until(deps.clock.now() + LOOK_AGAIN) => {}
+                    },
                 }
             };
             tokio::select! {
@@ -229,6 +249,19 @@ impl Supervisor {
                 () = deps.clock.sleep_until(until) => {}
             }
         }
+    }
+
+    /// Counts the sessions that have an actor here.
+    pub fn census(&self) -> Census {
+        let deps = &self.inner.deps;
+        let (waiting, breaker_open) = deps.gate.standing();
+        let (by_status, desired) = deps.registry.census();
+        Census { by_status, desired, waiting, breaker_open }
+    }
+
+    /// What happened to sessions on this node.
+    pub fn meter(&self) -> &SessionMeter {
+        &self.inner.deps.meter
     }
 
     /// Whether this node may take instances on: it is registered and its lease is trusted.

@@ -16,6 +16,7 @@ mod qr;
 mod reconcile;
 mod registry;
 mod rules;
+mod tally;
 mod translate;
 
 use std::sync::Arc;
@@ -27,9 +28,10 @@ use crate::domain::clock::Clock;
 use crate::domain::session::Rules;
 use crate::engine::Engine;
 use crate::store::Store;
+use crate::telemetry::metrics::SessionMeter;
 
 pub use error::{LogoutOutcome, QrRefusal, QrRefusalKind, SupervisorError};
-pub use handle::{Supervisor, SupervisorDeps};
+pub use handle::{Census, Supervisor, SupervisorDeps};
 pub use profile_vault::{ProfileVault, ProfileVaultError};
 
 /// What every actor needs.
@@ -45,4 +47,5 @@ struct Deps {
     next_run: AtomicU64,
     /// Bounds how many clients are ended at one time.
     leaving: Semaphore,
+    meter: SessionMeter,
 }

@@ -2,7 +2,7 @@
 
 use crate::domain::instance::InstanceId;
 use crate::domain::lease::{Fence, NodeId};
-use crate::domain::session::{Saved, SessionView, State};
+use crate::domain::session::{Saved, SessionView, State, Status};
 use crate::store::session::{SessionRow, SessionWrite};
 use crate::store::{StoreError, lease, session};
 
@@ -44,6 +44,9 @@ pub(super) async fn store(deps: &Deps, id: InstanceId, fence: Fence, saved: &Sav
         linked: saved.linked,
         profile: profile.as_deref(),
         retry_at: saved.retry_at,
+        rounds: saved.rounds,
+        refused_until: saved.refused_until,
+        retried: saved.retried,
     };
     session::save(&mut tx, id, &write).await?;
     tx.commit().await.map_err(StoreError::while_("commit the session"))?;
@@ -91,6 +94,9 @@ pub(super) async fn saved(deps: &Deps, conn: &mut sqlx::PgConnection, row: &Sess
         linked: row.linked,
         me,
         retry_at: row.retry_at,
+        rounds: row.rounds,
+        refused_until: row.refused_until,
+        retried: row.retried,
     }
 }
 
@@ -108,6 +114,20 @@ pub(super) async fn view(
         view.status = row.status;
         view.reason = row.reason;
         view.since = row.since;
+        match row.status {
+            // Told by the row itself.
+            Status::Stopped | Status::Failed => {}
+            Status::Starting
+            | Status::ScanQrCode
+            | Status::PasskeyRequired
+            | Status::PasskeyConfirmationRequired
+            | Status::Working => {
+                view.recovering = row.status == Status::Starting;
+                view.liveness.connected = row.status == Status::Working;
+                // Its deadlines are in the memory of the node that runs it.
+                view.next_change_at = None;
+            }
+        }
     }
     view
 }

@@ -10,7 +10,7 @@ use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::domain::instance::InstanceId;
-use crate::domain::session::{Event, LogoutEnd, SessionView};
+use crate::domain::session::{Desired, Event, LogoutEnd, SessionView, Status};
 
 use super::error::SupervisorError;
 
@@ -61,6 +61,7 @@ impl Door {
 #[derive(Debug, Default)]
 pub(super) struct Registry {
     doors: RwLock<HashMap<InstanceId, Arc<Door>>>,
+    entered: Notify,
     left: Notify,
 }
 
@@ -82,8 +83,34 @@ impl Registry {
         self.doors.read().values().filter(|door| condition(door)).count()
     }
 
+    /// How many doors show each status, and how many are meant to run: one look at each.
+    pub(super) fn census(&self) -> (Vec<(Status, usize)>, usize) {
+        let mut by_status: Vec<(Status, usize)> = Status::ALL.iter().map(|status| (*status, 0)).collect();
+        let mut desired = 0;
+        for door in self.doors.read().values() {
+            let view = door.view.borrow();
+            desired += usize::from(view.desired == Desired::Running);
+            for (status, count) in &mut by_status {
+                *count += usize::from(*status == view.status);
+            }
+        }
+        (by_status, desired)
+    }
+
     pub(super) fn insert(&self, id: InstanceId, door: Arc<Door>) {
         self.doors.write().insert(id, door);
+        self.entered.notify_waiters();
+    }
+
+    /// Completes when the instance has an actor here.
+    pub(super) async fn entered(&self, id: InstanceId) -> Arc<Door> {
+        loop {
+            let entered = self.entered.notified();
+            if let Some(door) = self.get(id) {
+                return door;
+            }
+            entered.await;
+        }
     }
 
     /// Completes when no actor is left.

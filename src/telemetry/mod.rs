@@ -1,9 +1,11 @@
-//! Logs: one subscriber for the process, on standard error.
+//! Logs: one subscriber for the process, on standard error. Metrics: [`metrics`].
 //!
 //! Three things keep secrets out at any level. Our own lines carry none (`docs/conventions`, and a test greps a whole
 //! run at `trace`). The WhatsApp library speaks through the `log` facade, whole stanzas included, and no `log` backend
 //! is installed, so nothing of it can be printed. Whatever still comes by way of `tracing` from a target on the
 //! deny list is dropped, whatever the configured filter says.
+
+pub mod metrics;
 
 use tracing_subscriber::filter::{EnvFilter, FilterFn, ParseError};
 use tracing_subscriber::fmt::MakeWriter;

@@ -54,6 +54,9 @@ fn write(status: Status) -> SessionWrite<'static> {
         linked: false,
         profile: None,
         retry_at: None,
+        rounds: 0,
+        refused_until: None,
+        retried: false,
     }
 }
 

@@ -99,10 +99,18 @@ async fn what_a_killed_node_owned_comes_back_on_another() {
         Some("two") => (two, one),
         name => panic!("{name:?} serves it"),
     };
-    owner.kill();
-
     let client = client.at(left.told("url"));
     let it = json!({ "instance_id": instance });
+    // Whether it is under way by then or not: whoever waits at the owner learns that it is gone.
+    let waits = json!({ "instance_id": instance, "wait_for": "FAILED", "timeout": 25 });
+    let waiting = tokio::spawn({
+        let client = client.clone();
+        async move { client.post("/v2/session/info", &waits).await }
+    });
+    owner.kill();
+    let (status, body) = waiting.await.unwrap();
+    assert_eq!((status, &body["code"]), (StatusCode::BAD_GATEWAY, &json!("owner_unreachable")));
+
     let (status, body) = client.post("/v2/session/info", &it).await;
     assert_eq!((status, &body["code"]), (StatusCode::BAD_GATEWAY, &json!("owner_unreachable")));
     until_within(Duration::from_secs(20), "the other node has taken over", || async {

@@ -19,10 +19,18 @@ mod faults;
 mod fleet;
 #[cfg(feature = "sandbox")]
 mod forwarding;
+#[cfg(feature = "sandbox")]
+mod healing;
 mod imports;
+#[cfg(feature = "sandbox")]
+mod links;
+#[cfg(feature = "sandbox")]
+mod metrics;
 #[cfg(feature = "sandbox")]
 mod onboarding;
 #[cfg(feature = "sandbox")]
 mod sandbox;
 mod supervisor;
 mod support;
+#[cfg(feature = "sandbox")]
+mod vault_rotation;

@@ -4,10 +4,13 @@ use std::time::Duration;
 
 use actix_web::HttpResponse;
 use actix_web::http::header::{HeaderValue, VARY};
+use utoipa::ToSchema;
 
 use crate::api::error::ApiError;
 use crate::api::extract::Call;
+use crate::api::openapi::answers::{EveryRoute, OfInstance, OfStatus};
 use crate::api::respond;
+use crate::domain::instance::InstanceId;
 use crate::domain::qr_code::QrCode;
 use crate::domain::token::Scope;
 use crate::qr::render::DEFAULT_SCALE;
@@ -15,7 +18,36 @@ use crate::qr::render::DEFAULT_SCALE;
 use super::body::Source;
 use super::code::{DEFAULT_WAIT, MAX_WAIT, live};
 
-/// Answers with the picture: `camera`, `wait`.
+/// The picture as a data URL.
+#[derive(ToSchema)]
+#[serde(deny_unknown_fields)]
+#[expect(dead_code, reason = "`body` writes it once a code, and not through this type")]
+pub(super) struct Image {
+    #[schema(pattern = "^data:image/png;base64,", example = "data:image/png;base64,iVBORw0KGgo…")]
+    qr: String,
+}
+
+/// Gives the live QR code as a picture.
+///
+/// Where `Accept` prefers an image, as a browser's `<img>` does, the answer is the PNG itself. Black on white, quiet zone
+/// 4, error correction M.
+#[utoipa::path(
+    method(post, get), path = "/v2/auth/qr-image", tag = "Linking",
+    params(
+        ("instance_id" = InstanceId, Query),
+        ("camera" = Option<bool>, Query, example = false,
+            description = "Put WhatsApp's own prefix before the value, so that a phone's camera app opens WhatsApp."),
+        ("wait" = Option<u32>, Query, description = "The longest wait for a code in seconds; 5 unless given.",
+            minimum = 0, maximum = 25, example = 5),
+    ),
+    responses(
+        (status = 200, description = "The picture.",
+            headers(("X-QR-Expires-At"), ("X-QR-Attempt"), ("X-QR-Max-Attempts"), ("Content-Digest")),
+            content((Image = "application/json"), (Vec<u8> = "image/png")),
+        ),
+        EveryRoute, OfInstance, OfStatus,
+    ),
+)]
 #[tracing::instrument(skip_all, fields(instance.id))]
 pub async fn qr_image(call: Call) -> Result<HttpResponse, ApiError> {
     let mut read = call.read();

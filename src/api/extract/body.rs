@@ -4,17 +4,19 @@
 //! throughput (measured: 105k → 22k requests/s). So a body of up to 64 KiB is read before anything is answered; of a
 //! larger one that much is read, and then the connection is closed.
 
+use std::pin::pin;
+use std::task::Poll;
 use std::time::Duration;
 
 use actix_web::dev::Payload;
 use actix_web::http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap};
 use bytes::{Bytes, BytesMut};
-use futures_util::StreamExt;
+use futures_util::{StreamExt, poll};
 use serde_json::{Map, Value};
 
 use crate::api::error::ApiError;
 
-use super::json;
+use super::{json, multipart};
 
 /// The largest body of a route that takes no media.
 pub(super) const LIMIT: usize = 64 * 1024;
@@ -28,7 +30,7 @@ pub(super) enum Fields {
     None,
     /// A JSON object.
     Json(Map<String, Value>),
-    /// Pairs of a form, in their order.
+    /// Pairs of a form of either kind, in their order.
     Form(Vec<(String, String)>),
 }
 
@@ -38,7 +40,7 @@ pub async fn drain(payload: &mut Payload) -> Result<(), ApiError> {
 }
 
 /// The fields of a body that was read.
-pub(super) fn fields(headers: &HeaderMap, body: &[u8]) -> Result<Fields, ApiError> {
+pub(super) async fn fields(headers: &HeaderMap, body: &Bytes) -> Result<Fields, ApiError> {
     if body.is_empty() {
         return Ok(Fields::None);
     }
@@ -49,6 +51,7 @@ pub(super) fn fields(headers: &HeaderMap, body: &[u8]) -> Result<Fields, ApiErro
             Err(ApiError::MalformedBody("it is JSON, but its Content-Type says form; send application/json"))
         }
         Format::Form => Ok(Fields::Form(form_urlencoded::parse(body).into_owned().collect())),
+        Format::Multipart(content_type) => multipart::fields(content_type, body.clone()).await.map(Fields::Form),
     }
 }
 
@@ -57,7 +60,12 @@ pub(super) async fn read(payload: &mut Payload) -> Result<Bytes, ApiError> {
     if matches!(payload, Payload::None) {
         return Ok(Bytes::new());
     }
-    tokio::time::timeout(PATIENCE, read_to_end(payload)).await.unwrap_or(Err(ApiError::BodyTimeout))
+    let mut reading = pin!(read_to_end(payload));
+    // A small body comes with its head: only one that does not is worth a timer.
+    if let Poll::Ready(body) = poll!(reading.as_mut()) {
+        return body;
+    }
+    tokio::time::timeout(PATIENCE, reading).await.unwrap_or(Err(ApiError::BodyTimeout))
 }
 
 async fn read_to_end(payload: &mut Payload) -> Result<Bytes, ApiError> {
@@ -72,24 +80,29 @@ async fn read_to_end(payload: &mut Payload) -> Result<Bytes, ApiError> {
     Ok(body.freeze())
 }
 
-enum Format {
+/// What a body is written in.
+enum Format<'a> {
     Json,
     Form,
+    /// With the whole `Content-Type`, which names the boundary.
+    Multipart(&'a str),
 }
 
-impl Format {
+impl<'a> Format<'a> {
     /// A body without a type, or `text/plain`, is read as JSON: that is what a browser's
     /// `fetch(…, {body: JSON.stringify(…)})` sends.
-    fn of(headers: &HeaderMap) -> Option<Self> {
+    fn of(headers: &'a HeaderMap) -> Option<Self> {
         let encoded = headers.get(CONTENT_ENCODING).is_some_and(|encoding| encoding != "identity");
         if encoded {
             return None;
         }
         let Some(content_type) = headers.get(CONTENT_TYPE) else { return Some(Self::Json) };
-        let essence = content_type.to_str().ok()?.split(';').next()?.trim().to_ascii_lowercase();
+        let content_type = content_type.to_str().ok()?;
+        let essence = content_type.split(';').next()?.trim().to_ascii_lowercase();
         match essence.as_str() {
             "" | "application/json" | "text/plain" => Some(Self::Json),
             "application/x-www-form-urlencoded" => Some(Self::Form),
+            "multipart/form-data" => Some(Self::Multipart(content_type)),
             _ => None,
         }
     }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use actix_web::dev::Payload;
 use actix_web::http::Method;
-use actix_web::http::header::ACCEPT;
+use actix_web::http::header::HeaderMap;
 use actix_web::web::Data;
 use actix_web::{FromRequest, HttpMessage, HttpRequest};
 use bytes::Bytes;
@@ -16,14 +16,15 @@ use tracing::{Span, field};
 use crate::api::error::ApiError;
 use crate::api::forward::{self, Passage};
 use crate::api::state::ApiState;
-use crate::api::tokens::{Caller, Unresolved};
+use crate::api::tokens::{Caller, LOOKUP, Unresolved};
 use crate::cluster::Owner;
 use crate::cluster::passport::Origin;
 use crate::domain::instance::InstanceId;
-use crate::domain::token::{Scope, Token};
+use crate::domain::token::{Scope, Token, TokenKind};
 use crate::limit::{AddressKey, Refused, Standing};
+use crate::store::link;
 
-use super::accept::prefers_image;
+use super::accept::Accept;
 use super::body;
 use super::parameters::Parameters;
 use super::read::{Read, Target};
@@ -52,7 +53,7 @@ impl FromRequest for Call {
         let mut payload = payload.take();
         Box::pin(async move {
             let body = body::read(&mut payload).await?;
-            let parameters = Parameters::of(&request, &body)?;
+            let parameters = Parameters::of(request.headers(), request.query_string(), &body).await?;
             let state =
                 request.app_data::<Data<ApiState>>().cloned().expect("every route is configured with the state");
             let origin = forward::origin(&state, &request, &body);
@@ -111,22 +112,36 @@ async fn authenticate(state: &ApiState, parameters: &Parameters) -> Result<Arc<C
 /// A failure drains the bucket of its address; only further failures meet it empty. So does a token that was not looked
 /// up: it is no live one this node knows of, but it may have been made on another a moment ago, and 401 would be untrue.
 pub(super) fn refuse(state: &ApiState, client: IpAddr, refusal: Refusal) -> ApiError {
+    state.meter.authentication_failed();
     let error = match refusal {
         Refusal::Credential => ApiError::Unauthorized,
-        Refusal::Guesses => ApiError::Busy,
+        Refusal::Guesses => {
+            state.meter.rate_limited(LOOKUP);
+            ApiError::Busy
+        }
         Refusal::Other(error) => return error,
     };
     match state.failures.check(&AddressKey::from(client)) {
         Ok(_) => error,
-        Err(refused) => ApiError::RateLimited(refused),
+        Err(refused) => {
+            state.meter.rate_limited(refused.standing.policy_name());
+            ApiError::RateLimited(refused)
+        }
     }
 }
 
 /// Notes where a limit stands, for the headers of whatever answer follows.
-pub(super) fn within(request: &HttpRequest, checked: Result<Standing, Refused>) -> Result<(), ApiError> {
+pub(super) fn within(
+    state: &ApiState,
+    request: &HttpRequest,
+    checked: Result<Standing, Refused>,
+) -> Result<(), ApiError> {
     let standing = match &checked {
         Ok(standing) => *standing,
-        Err(refused) => refused.standing,
+        Err(refused) => {
+            state.meter.rate_limited(refused.standing.policy_name());
+            refused.standing
+        }
     };
     request.extensions_mut().insert(standing);
     checked.map(|_| ()).map_err(ApiError::RateLimited)
@@ -143,6 +158,46 @@ impl Call {
         read.target(self.caller.instance_id)
     }
 
+    /// [`Self::owned`], if the caller may do to it what `scope` names. Another node's ends the handler: the answer comes
+    /// from there.
+    pub async fn instance(&self, target: Option<Target>, scope: Scope) -> Result<InstanceId, ApiError> {
+        let id = self.reach(target, self.caller.may(scope), needs(scope)).await?;
+        if self.is_visitor() {
+            self.unspent(id).await?;
+        }
+        Ok(id)
+    }
+
+    /// [`Call::instance`] for whoever may know how it stands: the scope `read`, and link tokens, which are told less.
+    pub async fn instance_to_tell(&self, target: Option<Target>) -> Result<InstanceId, ApiError> {
+        let may = self.is_visitor() || self.caller.may(Scope::Read);
+        self.reach(target, may, needs(Scope::Read)).await
+    }
+
+    /// [`Call::instance`] for what has the scope of linking and yet is not for the person who links.
+    pub async fn instance_unless_visiting(&self, target: Option<Target>, scope: Scope) -> Result<InstanceId, ApiError> {
+        let may = !self.is_visitor() && self.caller.may(scope);
+        self.reach(target, may, "an account key or an instance token").await
+    }
+
+    /// Whether a link token calls: somebody whom the account does not know.
+    pub fn is_visitor(&self) -> bool {
+        self.caller.kind == TokenKind::Link
+    }
+
+    /// A link that has linked the instance links nothing again, whatever became of the instance. Asked of the store and
+    /// not remembered: it must hold on every node from the moment of the scan.
+    async fn unspent(&self, id: InstanceId) -> Result<(), ApiError> {
+        let mut conn = self.state.store.acquire().await?;
+        let used_up = link::is_used_up(&mut conn, id, self.caller.token_id).await?;
+        drop(conn);
+        // As long as it is linked, the state says it better.
+        if used_up && !self.state.sessions.view(id).await?.linked {
+            return Err(ApiError::Forbidden { needs: "a new link, since this one was used" });
+        }
+        Ok(())
+    }
+
     /// The instance, if it is in the caller's reach. Absent, deleted, another tenant's and out of the token's reach are
     /// one answer, after one and the same query.
     pub async fn owned(&self, target: Option<Target>) -> Result<InstanceId, ApiError> {
@@ -155,12 +210,10 @@ impl Call {
         Ok(id)
     }
 
-    /// [`Self::owned`], if the caller may do to it what `scope` names. Another node's ends the handler: the answer comes
-    /// from there.
-    pub async fn instance(&self, target: Option<Target>, scope: Scope) -> Result<InstanceId, ApiError> {
+    async fn reach(&self, target: Option<Target>, may: bool, needs: &'static str) -> Result<InstanceId, ApiError> {
         let id = self.owned(target).await?;
-        if !self.caller.may(scope) {
-            return Err(ApiError::Forbidden { needs: needs(scope) });
+        if !may {
+            return Err(ApiError::Forbidden { needs });
         }
         let carried = self.origin != Origin::Client;
         let passage = Passage { id, body: self.body.clone(), client: self.client, carried };
@@ -179,6 +232,16 @@ impl Call {
         }
     }
 
+    /// How it asks.
+    pub fn method(&self) -> &Method {
+        self.request.method()
+    }
+
+    /// The headers it came with.
+    pub fn headers(&self) -> &HeaderMap {
+        self.request.headers()
+    }
+
     /// start, stop and restart change something, so a GET is taken only where the account allows it.
     pub fn control_method(&self) -> Result<(), ApiError> {
         if self.request.method() == Method::POST || self.caller.allow_get_control {
@@ -195,12 +258,12 @@ impl Call {
 
     /// Whether `Accept` prefers an image to JSON.
     pub fn prefers_image(&self) -> bool {
-        let accept = self.request.headers().get(ACCEPT).and_then(|value| value.to_str().ok());
-        accept.is_some_and(prefers_image)
+        let forms = [("application/json", false), ("image/png", true)];
+        Accept::of(self.request.headers()).choose(&forms).unwrap_or(false)
     }
 
     fn within(&self, checked: Result<Standing, Refused>) -> Result<(), ApiError> {
-        within(&self.request, checked)
+        within(&self.state, &self.request, checked)
     }
 }
 

@@ -12,8 +12,25 @@ use crate::api::error::ApiError;
 /// Objects and arrays within each other, the outermost counted.
 const MAX_DEPTH: u32 = 32;
 
+/// What is refused although `serde_json` would read it: words for the client.
 const DUPLICATE: &str = "a key stands twice in one object";
 const TOO_DEEP: &str = "it is nested more than 32 deep";
+/// PostgreSQL holds no such text, and no client means one.
+const NUL: &str = "a text in it holds the character NUL";
+
+const SURROGATE: &str = "an escape in it is half of a surrogate pair";
+const CONTROL: &str = "a control character in a text stands unescaped";
+const TOO_LARGE: &str = "a number in it is too large";
+/// How `serde_json`'s own messages begin, and what the client is told for them.
+const TOLD: [(&str, &str); 7] = [
+    (DUPLICATE, DUPLICATE),
+    (TOO_DEEP, TOO_DEEP),
+    (NUL, NUL),
+    ("lone leading surrogate", SURROGATE),
+    ("unexpected end of hex escape", SURROGATE),
+    ("control character", CONTROL),
+    ("number out of range", TOO_LARGE),
+];
 
 /// Reads `body` as one object.
 pub(super) fn object(body: &[u8]) -> Result<Map<String, Value>, ApiError> {
@@ -27,12 +44,14 @@ pub(super) fn object(body: &[u8]) -> Result<Map<String, Value>, ApiError> {
 
 /// Reads `text` as one value; on failure, words for the client.
 pub(super) fn value(text: &[u8]) -> Result<Value, &'static str> {
-    let mut deserializer = serde_json::Deserializer::from_slice(text);
+    let text = std::str::from_utf8(text).map_err(|_| "it is not UTF-8")?;
+    let mut deserializer = serde_json::Deserializer::from_str(text);
     let value = Strict { depth: 0 }.deserialize(&mut deserializer);
     value.and_then(|value| deserializer.end().map(|()| value)).map_err(|error| {
         let message = error.to_string();
         // serde_json appends the place, and says nothing of the content.
-        [DUPLICATE, TOO_DEEP].into_iter().find(|known| message.starts_with(known)).unwrap_or("it is not valid JSON")
+        let known = TOLD.iter().find(|(beginning, _)| message.starts_with(beginning));
+        known.map_or("it is not valid JSON", |(_, told)| told)
     })
 }
 
@@ -80,7 +99,7 @@ impl<'de> Visitor<'de> for Strict {
     }
 
     fn visit_str<E: Error>(self, value: &str) -> Result<Value, E> {
-        Ok(Value::String(value.to_owned()))
+        text(value.to_owned()).map(Value::String)
     }
 
     fn visit_unit<E: Error>(self) -> Result<Value, E> {
@@ -100,6 +119,7 @@ impl<'de> Visitor<'de> for Strict {
         let inner = self.deeper()?;
         let mut fields = Map::new();
         while let Some(key) = map.next_key::<String>()? {
+            let key = text(key)?;
             let value = map.next_value_seed(inner)?;
             if fields.insert(key, value).is_some() {
                 return Err(A::Error::custom(DUPLICATE));
@@ -107,6 +127,10 @@ impl<'de> Visitor<'de> for Strict {
         }
         Ok(Value::Object(fields))
     }
+}
+
+fn text<E: Error>(text: String) -> Result<String, E> {
+    if text.contains('\0') { Err(E::custom(NUL)) } else { Ok(text) }
 }
 
 #[cfg(test)]
@@ -141,13 +165,34 @@ mod tests {
         for text in ["", "{", "{}x", "{}{}", "nul", "{'a':1}", "{\"a\":1,}", "[]", "1", "\"a\"", "null", "\u{feff}{}"] {
             assert!(object(text.as_bytes()).is_err(), "{text}");
         }
-        assert!(object(b"{\"a\":\"\xff\"}").is_err());
+    }
+
+    #[test]
+    fn what_no_text_may_hold_is_refused_with_its_reason() {
+        for (text, reason) in [
+            (&b"{\"a\":\"\xff\"}"[..], "it is not UTF-8"),
+            (b"{\"a\":\"\xed\xa0\x80\"}", "it is not UTF-8"),
+            (br#"{"a":"\u0000"}"#, NUL),
+            (br#"{"\u0000":1}"#, NUL),
+            (br#"{"a":{"b":["x\u0000"]}}"#, NUL),
+            (b"{\"a\":\"\0\"}", CONTROL),
+            (b"{\"a\":\"\n\"}", CONTROL),
+            (br#"{"a":"\ud800"}"#, SURROGATE),
+            (br#"{"a":"\udc00"}"#, SURROGATE),
+            (br#"{"a":"\ud800\u0041"}"#, SURROGATE),
+            (br#"{"a":"\ud800\ud800"}"#, SURROGATE),
+            (br#"{"\udfff":1}"#, SURROGATE),
+            (b"{\"a\":1e400}", TOO_LARGE),
+        ] {
+            assert_eq!(value(text), Err(reason), "{}", String::from_utf8_lossy(text));
+        }
+        assert!(value(br#"{"a":"\ud83d\ude00 \u001f"}"#).is_ok());
     }
 
     proptest! {
         #[test]
         fn where_keys_are_unique_it_reads_what_serde_json_reads(
-            keys in proptest::collection::btree_map("[a-z\"\\\\é]{0,4}", any::<(i64, f64, bool, String)>(), 0..5)
+            keys in proptest::collection::btree_map("[a-z\"\\\\é]{0,4}", (any::<(i64, f64, bool)>(), "[^\0]*"), 0..5)
         ) {
             let text = serde_json::to_vec(&keys).unwrap();
             prop_assert_eq!(value(&text), Ok(serde_json::from_slice::<Value>(&text).unwrap()));

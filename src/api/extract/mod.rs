@@ -6,10 +6,11 @@ mod call;
 mod client_address;
 mod json;
 mod operator_call;
+mod multipart;
 mod parameters;
 mod read;
 
-pub use accept::prefers_image;
+pub use accept::Accept;
 pub use body::drain;
 pub use call::Call;
 pub use client_address::{InvalidNetwork, TrustedProxies};

@@ -41,13 +41,13 @@ impl FromRequest for OperatorCall {
         let mut payload = payload.take();
         Box::pin(async move {
             let body = body::read(&mut payload).await?;
-            let parameters = Parameters::of(&request, &body)?;
+            let parameters = Parameters::of(request.headers(), request.query_string(), &body).await?;
             let state =
                 request.app_data::<Data<ApiState>>().cloned().expect("every route is configured with the state");
             let client = state.trusted_proxies.client_address(&request);
             let operator =
                 authenticate(&state, &parameters).await.map_err(|refusal| refuse(&state, client, refusal))?;
-            within(&request, state.operator_limit.check(&operator.token_id))?;
+            within(&state, &request, state.operator_limit.check(&operator.token_id))?;
             Ok(Self { state, operator, client, request, parameters })
         })
     }

@@ -3,8 +3,11 @@
 //! Wawp's clients send the same value in several places at once. Equal values are fine; different ones are refused,
 //! because any choice between them would surprise somebody.
 
-use actix_web::HttpRequest;
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+
 use actix_web::http::header::{AUTHORIZATION, HeaderMap};
+use bytes::Bytes;
 use serde_json::Value;
 
 use crate::api::error::ApiError;
@@ -17,17 +20,18 @@ pub(super) const INSTANCE_ID: &str = "instance_id";
 /// The parameters of a request. They hold a token, so there is no `Debug`.
 #[derive(Default)]
 pub struct Parameters {
-    fields: Vec<(String, Value)>,
+    /// Hashed: a body of 64 KiB can hold thousands, and each is compared with its namesake.
+    fields: HashMap<String, Value>,
     token_outside_headers: bool,
 }
 
 impl Parameters {
-    /// Reads a request whose body is `body`.
-    pub(super) fn of(request: &HttpRequest, body: &[u8]) -> Result<Self, ApiError> {
-        let fields = body::fields(request.headers(), body)?;
+    /// Reads a request, taken apart.
+    pub(crate) async fn of(headers: &HeaderMap, query: &str, body: &Bytes) -> Result<Self, ApiError> {
+        let fields = body::fields(headers, body).await?;
         let mut parameters = Self::default();
-        parameters.take_headers(request.headers())?;
-        for (name, value) in form_urlencoded::parse(request.query_string().as_bytes()) {
+        parameters.take_headers(headers)?;
+        for (name, value) in form_urlencoded::parse(query.as_bytes()) {
             parameters.add_outside_headers(name.into_owned(), Value::String(value.into_owned()))?;
         }
         match fields {
@@ -48,11 +52,11 @@ impl Parameters {
 
     /// The value of a parameter; `None` if it was not given, or given empty.
     pub fn get(&self, name: &str) -> Option<&Value> {
-        self.fields.iter().find(|(other, _)| other == name).map(|(_, value)| value)
+        self.fields.get(name)
     }
 
     /// The credential as it was given.
-    pub(super) fn access_token(&self) -> Option<&str> {
+    pub(crate) fn access_token(&self) -> Option<&str> {
         self.get(ACCESS_TOKEN)?.as_str()
     }
 
@@ -89,12 +93,14 @@ impl Parameters {
         if value.is_null() || value.as_str() == Some("") {
             return Ok(());
         }
-        match self.get(&name) {
-            None => self.fields.push((name, value)),
-            Some(former) if same(former, &value) => {}
-            Some(_) => return Err(ApiError::ConflictingParameter { name: told(&name) }),
+        match self.fields.entry(name) {
+            Entry::Vacant(place) => {
+                place.insert(value);
+                Ok(())
+            }
+            Entry::Occupied(former) if same(former.get(), &value) => Ok(()),
+            Entry::Occupied(former) => Err(ApiError::ConflictingParameter { name: told(former.key()) }),
         }
-        Ok(())
     }
 }
 

@@ -52,12 +52,18 @@ impl<'a> Read<'a> {
 
     /// The instance, which an instance token need not name: `own` is its own.
     pub fn target(&mut self, own: Option<InstanceId>) -> Option<Target> {
-        let Some(value) = self.parameters.get(INSTANCE_ID) else {
-            if own.is_none() {
-                self.require(INSTANCE_ID);
-            }
-            return own.map(Target::Id);
-        };
+        if self.parameters.get(INSTANCE_ID).is_some() {
+            return self.named_instance();
+        }
+        if own.is_none() {
+            self.require(INSTANCE_ID);
+        }
+        own.map(Target::Id)
+    }
+
+    /// The instance a request names, where it need not name one.
+    pub fn named_instance(&mut self) -> Option<Target> {
+        let value = self.parameters.get(INSTANCE_ID)?;
         let text = value.as_str().unwrap_or_default();
         match InstanceId::parse(text) {
             Ok(id) => Some(Target::Id(id)),

@@ -2,38 +2,51 @@
 
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
+use actix_web::http::header::HeaderValue;
 use chrono::{DateTime, SubsecRound, Utc};
-use serde::Serialize;
+use secrecy::ExposeSecret;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
+use sqlx::PgConnection;
 
 use crate::api::error::ApiError;
 use crate::api::extract::{Call, Read};
-use crate::api::respond;
+use crate::api::idempotency::{Claim, Kept, REPLAYED, SECRET_KEPT, Turn};
+use crate::api::openapi::answers::EveryRoute;
+use crate::api::respond::{self, time};
 use crate::domain::instance::InstanceId;
 use crate::domain::session::{Desired, Status};
 use crate::domain::token::{Scope, Token, TokenKind};
 use crate::store::audit::Action;
+use crate::store::idempotency::Answer;
 use crate::store::instance::{self, Instance};
 use crate::store::token::{self, Holder};
-use crate::store::{account, lease, session};
+use crate::store::{account, kept_secret, lease, session};
+use utoipa::ToSchema;
 
-use super::document::{session_name, time};
+use super::document::session_name;
+use super::metadata;
 
 const MAX_NAME: usize = 100;
 
 /// Ids are 60 random bits: a second draw is all but never needed, a fifth means something else is wrong.
 const DRAWS: usize = 5;
 
-/// The new instance; the only answer that ever shows its token.
-#[derive(Serialize)]
+/// What an idempotency key is claimed for.
+const OPERATION: &str = "session.create";
+
+/// The new instance; the only answer that ever shows its token. Read back where the creation is repeated.
+#[derive(Serialize, Deserialize, ToSchema)]
 #[expect(clippy::struct_field_names, reason = "the names are the contract's")]
 struct Created {
-    instance_id: InstanceId,
+    instance_id: String,
     name: String,
     session_name: String,
     server_name: String,
     status: Status,
-    access_token: String,
+    /// `None` where it is told no more.
+    #[schema(required = true, example = "wgi_…")]
+    access_token: Option<String>,
     #[serde(serialize_with = "time")]
     created_at: DateTime<Utc>,
 }
@@ -45,37 +58,74 @@ struct Wish {
     desired: Desired,
 }
 
-/// Creates: `name`, `metadata`, `start`, `config`.
+/// Creates an instance.
+///
+/// The answer is the only one that shows its token. Needs the account's key.
+#[utoipa::path(
+    post, path = "/v2/session/create", tag = "Sessions",
+    params(
+        ("name" = Option<String>, Query, description = "What people call it; made of the id unless given.",
+            max_length = 100, example = "shop-7"),
+        ("metadata" = Option<Object>, Query, description = "Kept with the instance and told with it.",
+            example = json!({"tier": 1})),
+        ("start" = Option<bool>, Query, description = "Whether to start it at once; true unless given.", example = true),
+        ("config" = Option<Object>, Query, description = "Settings; today only empty `webhooks` and a null `proxy`."),
+    ),
+    responses((status = 201, description = "The new instance.", body = Created), EveryRoute),
+)]
 #[tracing::instrument(skip_all, fields(instance.id))]
 pub async fn create(call: Call) -> Result<HttpResponse, ApiError> {
-    let wish = wish(call.read())?;
+    let mut read = call.read();
+    let key = call.idempotency_key(&mut read);
+    let wish = wish(read)?;
     call.account_key()?;
+    let claim = match call.claim(key, OPERATION, &wish.request()).await? {
+        Turn::Ours(claim) => claim,
+        Turn::Answered(kept) => return replayed(kept),
+    };
     let desired = wish.desired;
-    let (instance, token) = insert(&call, wish).await?;
-    let status = match desired {
-        Desired::Running => started(&call, instance.id).await,
-        Desired::Stopped => Status::Stopped,
+    let (id, created) = match insert(&call, wish, &claim).await {
+        Ok(inserted) => inserted,
+        Err(error) => {
+            claim.release(&call).await;
+            return Err(error);
+        }
     };
-    let created = Created {
-        instance_id: instance.id,
-        session_name: session_name(instance.id),
-        name: instance.name,
-        server_name: call.state.server_name.clone(),
-        status,
-        access_token: token.expose().to_owned(),
-        created_at: instance.created_at,
-    };
+    if desired == Desired::Running {
+        start(&call, id).await;
+    }
     Ok(respond::json(StatusCode::CREATED, &created))
+}
+
+/// The answer that was given before.
+fn replayed(kept: Kept) -> Result<HttpResponse, ApiError> {
+    let mut created: Created = serde_json::from_str(&kept.body).map_err(|error| ApiError::Internal(error.into()))?;
+    created.access_token = kept.secret.map(|secret| secret.expose_secret().to_owned());
+    let status = StatusCode::from_u16(kept.status).map_err(|error| ApiError::Internal(error.into()))?;
+    let mut answer = respond::json(status, &created);
+    answer.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));
+    Ok(answer)
 }
 
 /// Starts a new instance at once. Whatever prevents it must not cost the caller the only answer that shows the token: the
 /// wish is recorded, and the reconciler comes back to it.
-async fn started(call: &Call, id: InstanceId) -> Status {
-    match call.state.sessions.start(id).await {
-        Ok(view) => view.status,
-        Err(error) => {
-            tracing::warn!(instance.id = %id, error = %error, "a new instance waits for the reconciler to start it");
-            Status::Starting
+async fn start(call: &Call, id: InstanceId) {
+    if let Err(error) = call.state.sessions.start(id).await {
+        tracing::warn!(instance.id = %id, error = %error, "a new instance waits for the reconciler to start it");
+    }
+}
+
+impl Wish {
+    /// What makes two requests the same.
+    fn request(&self) -> Value {
+        json!({ "name": self.name, "metadata": self.metadata, "desired": self.desired })
+    }
+
+    /// Where a new instance stands: what was wished for, before anything has come of it.
+    fn status(&self) -> Status {
+        match self.desired {
+            Desired::Running => Status::Starting,
+            Desired::Stopped => Status::Stopped,
         }
     }
 }
@@ -83,6 +133,9 @@ async fn started(call: &Call, id: InstanceId) -> Status {
 fn wish(mut read: Read<'_>) -> Result<Wish, ApiError> {
     let name = read.text("name", MAX_NAME).map(ToOwned::to_owned);
     let metadata = read.object("metadata").unwrap_or_default();
+    if let Some(problem) = metadata::problem(&metadata) {
+        read.wrong::<()>("metadata", problem);
+    }
     let start = read.boolean("start").unwrap_or(true);
     if let Some(config) = read.object("config") {
         // Said now rather than ignored: neither can be set yet.
@@ -95,9 +148,8 @@ fn wish(mut read: Read<'_>) -> Result<Wish, ApiError> {
     Ok(Wish { name, metadata, desired: if start { Desired::Running } else { Desired::Stopped } })
 }
 
-/// All rows of a new instance, or none.
-async fn insert(call: &Call, wish: Wish) -> Result<(Instance, Token), ApiError> {
-    let mut rng = call.state.rng();
+/// All rows of a new instance, or none; the answer among them, if it will be asked for again.
+async fn insert(call: &Call, wish: Wish, claim: &Claim) -> Result<(InstanceId, Created), ApiError> {
     // PostgreSQL keeps microseconds; what is answered now is what is answered later.
     let now = call.state.clock.now().trunc_subsecs(6);
     let account_id = call.caller.account_id;
@@ -108,27 +160,48 @@ async fn insert(call: &Call, wish: Wish) -> Result<(Instance, Token), ApiError> 
     {
         return Err(ApiError::QuotaReached { max });
     }
-    let mut instance = None;
+    let instance = draw(call, &mut tx, &wish, now).await?;
+    let id = instance.id;
+    session::insert(&mut tx, id, wish.desired, now).await?;
+    lease::insert(&mut tx, id).await?;
+    let token = Token::generate(TokenKind::Instance, &mut call.state.rng());
+    let token_id = call.state.uuid();
+    token::insert(&mut tx, token_id, &token, Holder::Instance(account_id, id), &Scope::ALL, now, None).await?;
+    call.record(&mut tx, Action::InstanceCreated, id, json!({})).await?;
+    let mut created = Created {
+        instance_id: id.to_string(),
+        session_name: session_name(id),
+        name: instance.name,
+        server_name: call.state.server_name.clone(),
+        status: wish.status(),
+        access_token: None,
+        created_at: now,
+    };
+    if claim.has_key() {
+        kept_secret::keep(&mut tx, &call.state.vault, (id, token_id), token.expose(), now + SECRET_KEPT).await?;
+        let body = serde_json::to_string(&created).expect("our documents have no keys but text");
+        let answer = Answer { status: StatusCode::CREATED.as_u16(), body, secret: Some(token_id) };
+        claim.answer(call, &mut tx, answer).await?;
+    }
+    tx.commit().await.map_err(|error| ApiError::Internal(Box::new(error)))?;
+    call.state.tokens.admit(&token);
+    tracing::Span::current().record("instance.id", tracing::field::display(id));
+    tracing::info!(instance.id = %id, "instance created");
+    created.access_token = Some(token.expose().to_owned());
+    Ok((id, created))
+}
+
+/// The row of a new instance, under an id that was never issued.
+async fn draw(call: &Call, conn: &mut PgConnection, wish: &Wish, now: DateTime<Utc>) -> Result<Instance, ApiError> {
+    let mut rng = call.state.rng();
     for _ in 0..DRAWS {
         let id = InstanceId::generate(&mut rng);
         let name = wish.name.clone().unwrap_or_else(|| session_name(id));
         let metadata = Value::Object(wish.metadata.clone());
         let drawn = Instance { id, name, metadata, config: json!({}), created_at: now };
-        if instance::insert(&mut tx, account_id, &drawn).await? {
-            instance = Some(drawn);
-            break;
+        if instance::insert(conn, call.caller.account_id, &drawn).await? {
+            return Ok(drawn);
         }
     }
-    let instance = instance.ok_or_else(|| ApiError::Internal("no free instance id was drawn".into()))?;
-    session::insert(&mut tx, instance.id, wish.desired, now).await?;
-    lease::insert(&mut tx, instance.id).await?;
-    let token = Token::generate(TokenKind::Instance, &mut rng);
-    let holder = Holder::Instance(account_id, instance.id);
-    token::insert(&mut tx, call.state.uuid(), &token, holder, &Scope::ALL, now, None).await?;
-    call.record(&mut tx, Action::InstanceCreated, instance.id, json!({})).await?;
-    tx.commit().await.map_err(|error| ApiError::Internal(Box::new(error)))?;
-    call.state.tokens.admit(&token);
-    tracing::Span::current().record("instance.id", tracing::field::display(instance.id));
-    tracing::info!(instance.id = %instance.id, "instance created");
-    Ok((instance, token))
+    Err(ApiError::Internal("no free instance id was drawn".into()))
 }

@@ -4,9 +4,11 @@ use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use serde::Serialize;
 use serde_json::json;
+use utoipa::ToSchema;
 
 use crate::api::error::ApiError;
 use crate::api::extract::Call;
+use crate::api::openapi::answers::{EveryRoute, OfInstance};
 use crate::api::respond;
 use crate::domain::instance::InstanceId;
 use crate::domain::token::Scope;
@@ -14,7 +16,8 @@ use crate::store::audit::Action;
 
 use super::logout::Unlinked;
 
-#[derive(Serialize)]
+/// What was erased.
+#[derive(Serialize, ToSchema)]
 struct Deleted {
     instance_id: InstanceId,
     #[serde(rename = "deleted")]
@@ -23,7 +26,17 @@ struct Deleted {
     unlinked: Unlinked,
 }
 
-/// Deletes: `force` erases even if WhatsApp cannot be told.
+/// Unlinks the device and erases everything of the instance.
+///
+/// Its id is never issued again. If WhatsApp cannot be reached it is 502 and nothing has changed, unless `force` is given.
+#[utoipa::path(
+    method(delete, post), path = "/v2/session/delete", tag = "Sessions",
+    params(
+        ("instance_id" = InstanceId, Query),
+        ("force" = Option<bool>, Query, description = "Erase even if WhatsApp cannot be told.", example = false),
+    ),
+    responses((status = 200, description = "It is gone.", body = Deleted), EveryRoute, OfInstance),
+)]
 #[tracing::instrument(skip_all, fields(instance.id))]
 pub async fn delete(call: Call) -> Result<HttpResponse, ApiError> {
     let mut read = call.read();

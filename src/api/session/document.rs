@@ -1,11 +1,13 @@
 //! What a client sees of an instance and its session.
 
-use chrono::{DateTime, SecondsFormat, Utc};
+use chrono::{DateTime, Utc};
 use serde::{Serialize, Serializer};
 use serde_json::Value;
+use utoipa::ToSchema;
 
 use crate::api::error::ApiError;
 use crate::api::extract::Call;
+use crate::api::respond::time;
 use crate::domain::instance::InstanceId;
 use crate::domain::profile::Profile;
 use crate::domain::qr_code::MAX_ATTEMPTS;
@@ -13,62 +15,85 @@ use crate::domain::session::{Desired, Reason, SessionView, Status};
 use crate::store::instance::{self, Instance};
 
 /// An instance and its session.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(super) struct Info {
     instance_id: InstanceId,
+    #[schema(example = "shop-7")]
     name: String,
+    #[schema(example = "wagate-7k2m9qx4t0ab")]
     session_name: String,
+    /// The node that answers.
+    #[schema(example = "node-1")]
     server_name: String,
     status: Status,
+    #[schema(required = true)]
     reason: Option<Reason>,
+    /// When it came to stand there.
     #[serde(serialize_with = "time")]
     since: DateTime<Utc>,
     desired: Desired,
     linked: bool,
+    /// The linked profile.
+    #[schema(required = true)]
     me: Option<Me>,
+    #[schema(required = true)]
     qr: Option<Qr>,
     liveness: Liveness,
     config: Config,
+    /// What the caller gave at the creation.
+    #[schema(value_type = Object, example = json!({"tier": 1}))]
     metadata: Value,
     #[serde(serialize_with = "time")]
     created_at: DateTime<Utc>,
 }
 
-#[derive(Serialize)]
-struct Me {
+#[derive(Serialize, ToSchema)]
+pub(super) struct Me {
+    #[schema(example = "201012345678@c.us")]
     id: String,
+    #[schema(required = true)]
     lid: Option<String>,
+    #[schema(required = true, example = "John Doe")]
     #[serde(rename = "pushName")]
     push_name: Option<String>,
 }
 
 /// When the code rotates out and where the round stands; never the code itself.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct Qr {
+    /// In Unix milliseconds.
+    #[schema(example = 1_790_000_000_000_i64)]
     expires_at: i64,
+    #[schema(example = 2)]
     attempt: u32,
+    #[schema(example = 6)]
     max_attempts: u32,
 }
 
-#[derive(Serialize)]
+/// Whether the connection lives.
+#[derive(Serialize, ToSchema)]
 struct Liveness {
     connected: bool,
+    #[schema(required = true)]
     #[serde(serialize_with = "maybe_time")]
     last_seen_at: Option<DateTime<Utc>>,
+    #[schema(required = true)]
     #[serde(serialize_with = "maybe_time")]
     last_event_at: Option<DateTime<Utc>>,
 }
 
 /// The settings of an instance. Neither webhooks nor proxies can be set yet.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct Config {
+    #[schema(value_type = Vec<Object>, max_items = 0)]
     webhooks: [(); 0],
+    #[schema(value_type = Option<Object>, required = true)]
     proxy: Option<()>,
 }
 
 impl Info {
     pub(super) fn new(instance: Instance, view: SessionView, server_name: &str) -> Self {
-        let qr = view.qr.filter(|_| view.status == Status::ScanQrCode);
+        let qr = Qr::of(&view);
         Self {
             instance_id: instance.id,
             name: instance.name,
@@ -80,11 +105,7 @@ impl Info {
             desired: view.desired,
             linked: view.linked,
             me: view.me.map(Me::from),
-            qr: qr.map(|code| Qr {
-                expires_at: code.expires_at_ms(),
-                attempt: code.attempt,
-                max_attempts: MAX_ATTEMPTS,
-            }),
+            qr,
             liveness: Liveness {
                 connected: view.liveness.connected,
                 last_seen_at: view.liveness.last_seen_at,
@@ -96,7 +117,8 @@ impl Info {
         }
     }
 
-    /// The document of one instance whose session was just looked at.
+    /// The document of one instance whose session was just looked at. Only its owner answers for an instance; one that
+    /// nobody owns would be served by the node that is asked.
     pub(super) async fn of(call: &Call, view: SessionView) -> Result<Self, ApiError> {
         let mut conn = call.state.store.acquire().await?;
         let instance = instance::find(&mut conn, call.caller.account_id, view.instance_id).await?;
@@ -111,14 +133,42 @@ impl From<Profile> for Me {
     }
 }
 
+/// What the person who links an instance is told of it: no name, no settings, and the number only as far as its owner
+/// recognises it.
+#[derive(Serialize)]
+pub(super) struct Told {
+    status: Status,
+    reason: Option<Reason>,
+    qr: Option<Qr>,
+    me: Option<MaskedNumber>,
+}
+
+#[derive(Serialize)]
+struct MaskedNumber {
+    number: String,
+}
+
+impl From<SessionView> for Told {
+    fn from(view: SessionView) -> Self {
+        Self {
+            status: view.status,
+            reason: view.reason,
+            qr: Qr::of(&view),
+            me: view.me.filter(|_| view.linked).map(|me| MaskedNumber { number: me.masked_number() }),
+        }
+    }
+}
+
+impl Qr {
+    fn of(view: &SessionView) -> Option<Self> {
+        let code = view.qr.as_ref().filter(|_| view.status == Status::ScanQrCode)?;
+        Some(Self { expires_at: code.expires_at_ms(), attempt: code.attempt, max_attempts: MAX_ATTEMPTS })
+    }
+}
+
 /// What Wawp calls the session: a name made of the id.
 pub(super) fn session_name(id: InstanceId) -> String {
     format!("wagate-{}", id.as_str().to_ascii_lowercase())
-}
-
-/// `2026-11-24T21:00:00Z`
-pub(in crate::api) fn time<S: Serializer>(time: &DateTime<Utc>, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(&time.to_rfc3339_opts(SecondsFormat::Secs, true))
 }
 
 #[expect(clippy::ref_option, reason = "serde asks for a reference")]

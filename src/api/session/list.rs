@@ -8,26 +8,43 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::DateTime;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::api::error::ApiError;
 use crate::api::extract::Call;
+use crate::api::openapi::answers::EveryRoute;
 use crate::api::respond;
 use crate::domain::instance::InstanceId;
-use crate::domain::session::SessionView;
+use crate::domain::session::{SessionView, Status};
 use crate::store::instance::{self, Cursor, Instance};
+use crate::store::lease;
 
 use super::document::Info;
 
 const MAX_LIMIT: u32 = 100;
 
-#[derive(Serialize)]
+/// A page of instances.
+#[derive(Serialize, ToSchema)]
 struct Page {
     sessions: Vec<Info>,
     /// For the parameter `cursor`; `null` on the last page.
+    #[schema(required = true)]
     next_cursor: Option<String>,
 }
 
-/// Answers with a page: `status`, `cursor`, `limit`.
+/// Lists the account's instances, oldest first.
+///
+/// Needs the account's key.
+#[utoipa::path(
+    method(post, get), path = "/v2/session/list", tag = "Sessions",
+    params(
+        ("status" = Option<Status>, Query, description = "Only those that stand there.", example = "WORKING"),
+        ("limit" = Option<u32>, Query, description = "Instances a page; 100 unless given.",
+            minimum = 1, maximum = 100, example = 20),
+        ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before.", max_length = 100),
+    ),
+    responses((status = 200, description = "A page.", body = Page), EveryRoute),
+)]
 #[tracing::instrument(skip_all)]
 pub async fn list(call: Call) -> Result<HttpResponse, ApiError> {
     let mut read = call.read();
@@ -46,18 +63,23 @@ pub async fn list(call: Call) -> Result<HttpResponse, ApiError> {
     let is_last = found.len() <= limit as usize;
     found.truncate(limit as usize);
     let next_cursor = found.last().filter(|_| !is_last).map(text);
-    let sessions = described(&call, found).await?;
+    let sessions = described(&call, found, status).await?;
     Ok(respond::json(StatusCode::OK, &Page { sessions, next_cursor }))
 }
 
-/// Each instance with its session; those deleted in the meantime are left out.
-async fn described(call: &Call, found: Vec<Instance>) -> Result<Vec<Info>, ApiError> {
+/// Each instance with its session and the name of its owner. Those that were deleted in the meantime are left out, and
+/// those that have left `status`.
+async fn described(call: &Call, found: Vec<Instance>, status: Option<Status>) -> Result<Vec<Info>, ApiError> {
     let ids: Vec<InstanceId> = found.iter().map(|instance| instance.id).collect();
     let views = call.state.sessions.views(&ids).await?;
     let mut views: HashMap<InstanceId, SessionView> = views.into_iter().map(|view| (view.instance_id, view)).collect();
+    let mut conn = call.state.store.acquire().await?;
+    let mut owners: HashMap<InstanceId, String> = lease::owner_names(&mut conn, &ids).await?.into_iter().collect();
+    drop(conn);
     let described = found.into_iter().filter_map(|instance| {
-        let view = views.remove(&instance.id)?;
-        Some(Info::new(instance, view, &call.state.server_name))
+        let view = views.remove(&instance.id).filter(|view| status.is_none_or(|status| view.status == status))?;
+        let owner = owners.remove(&instance.id);
+        Some(Info::new(instance, view, owner.as_deref().unwrap_or(&call.state.server_name)))
     });
     Ok(described.collect())
 }

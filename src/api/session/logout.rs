@@ -4,17 +4,21 @@ use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use serde::Serialize;
 use serde_json::json;
+use utoipa::ToSchema;
 
 use crate::api::error::ApiError;
 use crate::api::extract::Call;
+use crate::api::openapi::answers::{EveryRoute, OfInstance};
 use crate::api::respond;
+use crate::domain::instance::InstanceId;
 use crate::domain::token::Scope;
 use crate::store::audit::Action;
 
 use super::document::Info;
+use super::temp_link::end_all;
 
 /// The instance after its logout.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct LoggedOut {
     #[serde(flatten)]
     info: Info,
@@ -23,10 +27,12 @@ struct LoggedOut {
 }
 
 /// Whether WhatsApp knows.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(super) struct Unlinked {
+    /// Whether the phone no longer lists the device.
     unlinked_at_whatsapp: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = String, required = false)]
     message: Option<&'static str>,
 }
 
@@ -38,7 +44,18 @@ impl Unlinked {
     }
 }
 
-/// Unlinks: `force` erases the keys even if WhatsApp cannot be told.
+/// Unlinks the device at WhatsApp and deletes its keys.
+///
+/// Id, name and settings stay. If WhatsApp cannot be reached it is 502 and nothing has changed, unless `force` is given:
+/// then the keys are erased here, and the answer says that the phone still lists the device.
+#[utoipa::path(
+    post, path = "/v2/session/logout", tag = "Sessions",
+    params(
+        ("instance_id" = InstanceId, Query),
+        ("force" = Option<bool>, Query, description = "Erase even if WhatsApp cannot be told.", example = false),
+    ),
+    responses((status = 200, description = "The instance after its logout.", body = LoggedOut), EveryRoute, OfInstance),
+)]
 #[tracing::instrument(skip_all, fields(instance.id))]
 pub async fn logout(call: Call) -> Result<HttpResponse, ApiError> {
     let mut read = call.read();
@@ -47,6 +64,7 @@ pub async fn logout(call: Call) -> Result<HttpResponse, ApiError> {
     read.finish()?;
     let id = call.instance(target, Scope::Control).await?;
     let outcome = call.state.sessions.logout(id, force).await?;
+    end_all(&call, id).await?;
     let mut conn = call.state.store.acquire().await?;
     call.record(&mut conn, Action::InstanceLoggedOut, id, json!({ "force": force })).await?;
     drop(conn);

@@ -6,9 +6,12 @@ mod document;
 pub mod info;
 pub mod list;
 pub mod logout;
+pub mod me;
+mod metadata;
 pub mod restart;
 pub mod start;
 pub mod stop;
 pub mod token;
 
-pub(super) use document::{maybe_time, time};
+pub(super) use document::maybe_time;
+pub mod temp_link;

@@ -5,12 +5,23 @@ use actix_web::http::StatusCode;
 
 use crate::api::error::ApiError;
 use crate::api::extract::Call;
+use crate::api::openapi::answers::{EveryRoute, OfInstance};
 use crate::api::respond;
+use crate::domain::instance::InstanceId;
 use crate::domain::token::Scope;
+use crate::store::audit::Action;
 
 use super::document::Info;
 
-/// Records the wish and answers with the instance as it stands then; asking again changes nothing.
+/// Starts the session.
+///
+/// Records the wish to run and answers with the instance as it stands then; asking again changes nothing.
+/// `GET` only if the account allows it, else 405.
+#[utoipa::path(
+    method(post, get), path = "/v2/session/start", tag = "Sessions",
+    params(("instance_id" = InstanceId, Query)),
+    responses((status = 200, description = "The instance as it stands.", body = Info), EveryRoute, OfInstance),
+)]
 #[tracing::instrument(skip_all, fields(instance.id))]
 pub async fn start(call: Call) -> Result<HttpResponse, ApiError> {
     call.control_method()?;
@@ -19,5 +30,6 @@ pub async fn start(call: Call) -> Result<HttpResponse, ApiError> {
     read.finish()?;
     let id = call.instance(target, Scope::Control).await?;
     let view = call.state.sessions.start(id).await?;
+    call.note(Action::InstanceStarted, id).await?;
     Ok(respond::json(StatusCode::OK, &Info::of(&call, view).await?))
 }

@@ -162,6 +162,12 @@ pub struct Saved {
     pub me: Option<Profile>,
     /// When a `FAILED` one is tried once more by itself.
     pub retry_at: Option<DateTime<Utc>>,
+    /// Rounds of codes that nobody scanned.
+    pub rounds: u32,
+    /// Until when requests for a code are refused, after too many rounds.
+    pub refused_until: Option<DateTime<Utc>>,
+    /// The one automatic retry after a ban or a replacement is used up.
+    pub retried: bool,
 }
 
 impl Failure {
@@ -242,11 +248,11 @@ impl State {
             since: saved.since,
             stalls: 0,
             failures: 0,
-            rounds: 0,
+            rounds: saved.rounds,
             asked_at: None,
-            refused_until: None,
+            refused_until: saved.refused_until,
             upstream_failing: false,
-            retried: false,
+            retried: saved.retried,
             wipe_at: None,
             logout: None,
             last_seen_at: None,
@@ -280,6 +286,9 @@ impl State {
             linked: self.linked,
             me: self.me.clone(),
             retry_at,
+            rounds: self.rounds,
+            refused_until: self.refused_until,
+            retried: self.retried,
         }
     }
 
@@ -336,15 +345,11 @@ impl State {
 
     /// Since when nothing is under way and nothing will be unless somebody asks, so that the actor may go; `None` while
     /// something is.
-    pub fn rests_since(&self, rules: &Rules) -> Option<DateTime<Utc>> {
+    pub fn rests_since(&self) -> Option<DateTime<Utc>> {
         if self.wipe_at.is_some() || self.logout.is_some() {
             return None;
         }
         match &self.phase {
-            // Rounds are counted in memory, so this one stays until they no longer matter.
-            Phase::Failed { failure: Failure::QrNotScanned, retry_at: None } => {
-                Some(self.since + rules.rounds_cooldown)
-            }
             Phase::Stopped | Phase::Failed { retry_at: None, .. } => Some(self.since),
             Phase::Failed { retry_at: Some(_), .. }
             | Phase::Waiting { .. }

@@ -96,6 +96,9 @@ impl World {
             linked,
             me: None,
             retry_at: None,
+            rounds: 0,
+            refused_until: None,
+            retried: false,
         };
         Self {
             state: State::resume(saved, at(0)),
@@ -207,7 +210,7 @@ impl World {
         match &state.phase {
             Phase::Queued => assert!(self.queued, "in line without having asked"),
             Phase::Stopped | Phase::Failed { retry_at: None, .. } => {
-                assert!(state.rests_since(&RULES).is_some() || state.deadline(&RULES).is_some());
+                assert!(state.rests_since().is_some() || state.deadline(&RULES).is_some());
             }
             Phase::Waiting { .. }
             | Phase::Connecting { .. }

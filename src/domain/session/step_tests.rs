@@ -47,16 +47,23 @@ struct Scene {
 
 impl Scene {
     fn resume(desired: Desired, status: Status, reason: Option<Reason>, linked: bool) -> Self {
-        let saved = Saved { desired, status, reason, since: at(0), linked, me: linked.then(me), retry_at: None };
-        let mut scene = Self {
-            state: State::resume(saved, at(0)),
-            now: at(0),
-            rng: StdRng::seed_from_u64(7),
-            run: 0,
-            effects: Vec::new(),
-        };
+        let me = linked.then(me);
+        let (rounds, refused_until, retried) = (0, None, false);
+        let saved =
+            Saved { desired, status, reason, since: at(0), linked, me, retry_at: None, rounds, refused_until, retried };
+        Self::take_over(saved, at(0))
+    }
+
+    fn take_over(saved: Saved, now: DateTime<Utc>) -> Self {
+        let mut scene =
+            Self { state: State::resume(saved, now), now, rng: StdRng::seed_from_u64(7), run: 0, effects: Vec::new() };
         scene.on(Event::Tick);
         scene
+    }
+
+    /// The process ends, and another one goes on from what was stored.
+    fn restart(self) -> Self {
+        Self::take_over(self.state.saved(), self.now)
     }
 
     fn fresh() -> Self {
@@ -242,6 +249,28 @@ fn rounds_go_on_while_somebody_asks_ten_at_most_and_then_rest_a_quarter_of_an_ho
 }
 
 #[test]
+fn a_restart_forgets_neither_the_rounds_nor_the_refusal_that_follows_them() {
+    let mut scene = Scene::fresh();
+    for _ in 1..=9 {
+        scene.round(true);
+    }
+    let mut scene = scene.restart();
+    scene.round(true);
+    assert_eq!(scene.shown(), (Status::Failed, Some(Reason::QrNotScanned)));
+    let opens_at = scene.now + RULES.rounds_cooldown;
+
+    let mut scene = scene.restart();
+    assert_eq!(scene.shown(), (Status::Failed, Some(Reason::QrNotScanned)));
+    assert_eq!((scene.view().recovering, scene.view().next_change_at), (false, Some(opens_at)));
+    scene.now = opens_at - TimeDelta::milliseconds(1);
+    scene.on(Event::Demand);
+    assert_eq!(scene.view().status, Status::Failed, "refused");
+    scene.now = opens_at;
+    scene.on(Event::Demand);
+    assert_eq!(scene.view().status, Status::Starting);
+}
+
+#[test]
 fn an_explicit_start_opens_the_rounds_again_at_once() {
     let mut scene = Scene::fresh();
     for _ in 1..=10 {
@@ -348,6 +377,19 @@ fn a_replaced_device_retries_once_after_a_minute() {
     scene.tell(RunEvent::Connected { profile: me() });
     scene.tell(RunEvent::Replaced);
     assert_eq!(scene.state.deadline(&RULES), None);
+}
+
+#[test]
+fn a_restart_gives_no_second_automatic_retry() {
+    let mut scene = Scene::working();
+    scene.tell(RunEvent::Replaced);
+    let mut scene = scene.restart();
+    assert!(scene.view().recovering, "the retry is still to come");
+    scene.meet_deadline();
+    let mut scene = scene.restart();
+    scene.tell(RunEvent::Connected { profile: me() });
+    scene.tell(RunEvent::Replaced);
+    assert_eq!((scene.view().recovering, scene.view().next_change_at), (false, None));
 }
 
 #[test]

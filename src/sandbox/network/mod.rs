@@ -74,6 +74,8 @@ pub struct DeviceView {
     pub device: String,
     /// Its account's number.
     pub number: String,
+    /// What the phone lists it as.
+    pub name: String,
     /// Whether it has a logged-in socket.
     pub connected: bool,
     /// Its logged-in sockets now.
@@ -154,6 +156,7 @@ impl From<&Device> for DeviceView {
         Self {
             device: device.id.to_string(),
             number: device.id.number.clone(),
+            name: device.registration.name.clone(),
             connected: device.live_sockets > 0,
             live_sockets: device.live_sockets,
             most_live_sockets: device.most_live_sockets,

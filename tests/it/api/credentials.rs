@@ -10,7 +10,7 @@ use wagate::domain::account::AccountId;
 use wagate::domain::token::{Scope, TokenKind};
 use wagate::store::token::{self, Holder};
 
-use super::gateway::{Answer, Created, Gateway, key};
+use super::gateway::{Answer, Created, Gateway, key, until};
 use super::script::{VALUE, later};
 
 const ROUTES: [(&str, &str); 12] = [
@@ -219,13 +219,4 @@ async fn a_remembered_token_ends_when_it_expires() {
     assert_eq!(gateway.get("/v2/session/list", token.expose()).await.status, 200);
     gateway.clock.advance(chrono::TimeDelta::seconds(30));
     assert_eq!(gateway.get("/v2/session/list", token.expose()).await.status, 401);
-}
-
-/// Waits for a condition that another task brings about.
-async fn until(condition: impl Fn() -> bool) {
-    let deadline = std::time::Instant::now() + Duration::from_secs(10);
-    while !condition() {
-        assert!(std::time::Instant::now() < deadline, "the condition came true in time");
-        tokio::task::yield_now().await;
-    }
 }

@@ -27,6 +27,7 @@ use wagate::domain::token::{Scope, Token, TokenKind};
 use wagate::limit::Ticks;
 use wagate::store::account::{self, Account};
 use wagate::store::token::{self, Holder};
+use wagate::store::vault::Vault;
 
 use super::script::Script;
 use crate::support::database::TestDatabase;
@@ -75,16 +76,20 @@ impl Gateway {
         let hand = Arc::clone(&ticks);
         let mut config = Config::defaults();
         configure(&mut config);
+        let folder = tempfile::tempdir().unwrap();
+        let vault = Vault::open(&config.vault, folder.path(), database.pool()).await.unwrap();
         let state = Data::new(
             ApiState::new(ApiParts {
                 config: &config,
                 store: database.store().clone(),
+                vault: Arc::new(vault),
                 sessions: script.clone(),
                 clock: Arc::new(clock.clone()),
                 ticks: Ticks::from_fn(move || Duration::from_millis(hand.load(Ordering::SeqCst))),
                 rng: StdRng::seed_from_u64(7),
                 forwarder: Forwarder::new(Duration::from_secs(30), NodeSecret::new(SecretBox::default())).unwrap(),
                 server_name: "node-1".into(),
+                public_url: "https://wa.example.com".into(),
             })
             .unwrap(),
         );
@@ -215,4 +220,13 @@ impl Answer {
 /// A token that only its seed decides.
 pub(crate) fn key(kind: TokenKind, seed: u64) -> Token {
     Token::generate(kind, &mut StdRng::seed_from_u64(1_000 + seed))
+}
+
+/// Waits for a condition that another task brings about.
+pub(crate) async fn until(condition: impl Fn() -> bool) {
+    let deadline = std::time::Instant::now() + Duration::from_secs(10);
+    while !condition() {
+        assert!(std::time::Instant::now() < deadline, "the condition came true in time");
+        tokio::task::yield_now().await;
+    }
 }

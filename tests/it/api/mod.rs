@@ -5,14 +5,24 @@
 
 mod account;
 mod admin;
+mod about;
+mod audit;
+mod cors;
 mod credentials;
 mod documents;
+mod errors;
 mod forwarding;
 mod gateway;
+mod idempotency;
+mod hostile;
 mod limits;
 mod linking;
+mod me;
+mod multipart;
+mod openapi;
 mod operations;
 mod script;
+mod temp_link;
 mod tenants;
 mod tokens;
 mod transport;

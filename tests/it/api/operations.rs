@@ -191,3 +191,19 @@ async fn readiness_names_what_fails() {
     assert_eq!(broken.error(), (500, "internal_error".into()));
     assert_eq!(broken.json()["message"], "The gateway could not serve this request.");
 }
+
+#[tokio::test]
+async fn metadata_that_cannot_be_kept_is_refused_by_name() {
+    let gateway = Gateway::start().await;
+    let keys =
+        |count: usize| (0..count).map(|number| (format!("k{number}"), json!(1))).collect::<serde_json::Map<_, _>>();
+    for metadata in
+        [json!(keys(101)), json!({"a": "\0"}), json!({"a": "x".repeat(16 * 1024)}), json!({"a": [[[[[[[[]]]]]]]]})]
+    {
+        let answer = gateway.post("/v2/session/create", gateway.key.expose(), json!({"metadata": metadata})).await;
+        assert_eq!(answer.error(), (400, "invalid_parameter".into()));
+        assert_eq!(answer.json()["parameters"][0]["name"], "metadata", "{}", answer.text());
+    }
+    let answer = gateway.post("/v2/session/create", gateway.key.expose(), json!({"metadata": keys(100)})).await;
+    assert_eq!(answer.status, 201, "{}", answer.text());
+}

@@ -6,8 +6,12 @@ use wagate::domain::token::TokenKind;
 
 use super::gateway::{Answer, Created, Gateway, key};
 
-const ON_AN_INSTANCE: [(&str, &str); 8] = [
+const ON_AN_INSTANCE: [(&str, &str); 12] = [
     ("GET", "/v2/session/info"),
+    ("GET", "/v2/session/me"),
+    ("GET", "/v2/session/temp-link"),
+    ("POST", "/v2/session/temp-link"),
+    ("DELETE", "/v2/session/temp-link"),
     ("POST", "/v2/session/start"),
     ("POST", "/v2/session/stop"),
     ("POST", "/v2/session/restart"),

@@ -48,7 +48,7 @@ async fn a_body_that_cannot_be_read_is_refused_before_the_credential_is_looked_a
         assert_eq!(answer.error(), (400, "malformed_body".into()), "{body}");
         assert!(answer.json()["message"].as_str().unwrap().contains(message), "{}", answer.text());
     }
-    for content_type in ["application/xml", "multipart/form-data; boundary=x", "application/octet-stream"] {
+    for content_type in ["application/xml", "multipart/mixed; boundary=x", "application/octet-stream"] {
         let answer = Answer::of(post(content_type, b"<a/>".to_vec())).await;
         assert_eq!(answer.error(), (415, "unsupported_media_type".into()), "{content_type}");
     }

@@ -109,3 +109,65 @@ async fn what_was_sealed_before_a_shredding_opens_never_again() {
     let cipher = house.vault.cipher(&mut conn, id).await.unwrap();
     assert_eq!(cipher.open("session", b"row", &sealed), Err(CipherError::Mismatch));
 }
+
+/// Two keys, the second one active.
+fn old_and_new(old: &House, new: &House) -> config::Vault {
+    let mut keys = key_at("local", &old.data_dir.path().join("vault.key"));
+    keys.keys.insert("new".to_owned(), new.data_dir.path().join("vault.key"));
+    keys.active = "new".to_owned();
+    keys
+}
+
+#[tokio::test]
+async fn a_rotation_that_was_broken_off_goes_on_and_then_the_new_key_alone_opens_everything() {
+    let (house, other) = (House::new().await, House::new().await);
+    let mut conn = house.pool().acquire().await.unwrap();
+    let mut sealed = Vec::new();
+    for text in ["7K2M9QX4T0AA", "7K2M9QX4T0AB", "7K2M9QX4T0AC", "7K2M9QX4T0AD", "7K2M9QX4T0AE"] {
+        let (id, _) = house.instance(text).await;
+        let cipher = house.vault.cipher(&mut conn, id).await.unwrap();
+        sealed.push((id, cipher.seal("session", b"row", text.as_bytes())));
+    }
+    let both = Vault::open(&old_and_new(&house, &other), house.data_dir.path(), house.pool()).await.unwrap();
+    let first = both.rewrap_batch(&mut conn, None, 2).await.unwrap();
+    assert_eq!((first.rewrapped, first.last), (2, Some(sealed[1].0)));
+    assert_eq!(both.count(&mut conn).await.unwrap(), (5, 3));
+    let mut lost = house.pool().begin().await.unwrap();
+    both.rewrap_batch(&mut lost, first.last, 2).await.unwrap();
+    lost.rollback().await.unwrap();
+
+    let mut told = Vec::new();
+    let rotation = both.rotate(house.database.store(), |so_far| told.push(so_far.rewrapped)).await.unwrap();
+    assert_eq!((rotation.rewrapped, rotation.damaged.len(), told), (3, 0, vec![3]));
+    let again = both.rotate(house.database.store(), |_| panic!("there is nothing left")).await.unwrap();
+    assert_eq!(again.rewrapped, 0);
+
+    let new_alone = key_at("new", &other.data_dir.path().join("vault.key"));
+    let alone = Vault::open(&new_alone, house.data_dir.path(), house.pool()).await.unwrap();
+    for (id, sealed) in sealed {
+        let cipher = alone.cipher(&mut conn, id).await.unwrap();
+        assert_eq!(cipher.open("session", b"row", &sealed), Ok(id.as_str().as_bytes().to_vec()));
+    }
+}
+
+#[tokio::test]
+async fn a_damaged_key_is_named_left_as_it_is_and_does_not_stop_the_rotation() {
+    let (house, other) = (House::new().await, House::new().await);
+    let mut conn = house.pool().acquire().await.unwrap();
+    let (damaged, _) = house.instance(ID).await;
+    let (whole, _) = house.instance("7K2M9QX4T0AC").await;
+    for id in [damaged, whole] {
+        house.vault.cipher(&mut conn, id).await.unwrap();
+    }
+    sqlx::query(
+        "UPDATE instance_key SET wrapped = set_byte(wrapped, 30, get_byte(wrapped, 30) # 1) WHERE instance_id = $1",
+    )
+    .bind(ID)
+    .execute(house.pool())
+    .await
+    .unwrap();
+    let both = Vault::open(&old_and_new(&house, &other), house.data_dir.path(), house.pool()).await.unwrap();
+    let rotation = both.rotate(house.database.store(), |_| {}).await.unwrap();
+    assert_eq!((rotation.rewrapped, rotation.damaged), (1, vec![damaged]));
+    assert_eq!(both.count(&mut conn).await.unwrap(), (2, 1));
+}

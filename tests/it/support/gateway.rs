@@ -105,6 +105,11 @@ impl Gateway {
         }
     }
 
+    /// Where the operator connects.
+    pub(crate) fn operator_url(&self) -> &str {
+        self.application.as_ref().expect("it runs").operator_url()
+    }
+
     /// Stops the gateway in order and starts it again on the same database and address.
     pub(crate) async fn restart(&mut self) {
         self.application.take().expect("it runs").drain().await;

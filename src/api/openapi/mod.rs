@@ -1,0 +1,101 @@
+//! The OpenAPI 3.1 document, made from the code that answers.
+//!
+//! A handler says in `#[utoipa::path]` what is its own: methods, path, parameters, what succeeds. Schemas are derived
+//! from the structs that are sent. Everything that routes have in common is said once: errors in [`answers`], their codes
+//! in [`codes`], and [`complete`] spreads the rest over all operations. To document another route:
+//!
+//! 1. Put the attribute over the handler; the first line of its comment becomes the summary, the rest the description.
+//!    ```ignore
+//!    #[utoipa::path(
+//!        method(post, get), path = "/v2/session/example", tag = "Sessions",
+//!        params(
+//!            ("instance_id" = InstanceId, Query),
+//!            ("ttl" = Option<u32>, Query, description = "…", minimum = 1, maximum = 9, example = 5),
+//!        ),
+//!        responses((status = 200, description = "…", body = Answer), EveryRoute, OfInstance),
+//!    )]
+//!    ```
+//!    Parameters are written as query parameters: for a POST they become fields of the body too, in each of its forms,
+//!    and `instance_id` a header. One that is not an `Option` is required. `instance_id` and a code's headers need no
+//!    description: they are in [`complete`]. A route that needs no credential says `security(())` and leaves out
+//!    [`EveryRoute`](answers::EveryRoute).
+//! 2. Derive `utoipa::ToSchema` on the structs it answers with.
+//! 3. Name the handler in [`Documented`]. The test `the_document_names_what_the_routes_answer_to` fails until then.
+//! 4. `wagate openapi > docs/openapi.json`, so that a review sees what changes for clients.
+
+use std::sync::LazyLock;
+
+use actix_web::{HttpRequest, HttpResponse};
+use bytes::Bytes;
+use serde_json::Value;
+use utoipa::OpenApi;
+
+use super::respond::{self, Cached};
+use super::{about, auth, docs, health, session};
+
+pub(super) mod answers;
+mod codes;
+mod complete;
+
+pub(super) use codes::ErrorCode;
+
+/// Every operation of the public listener.
+#[derive(OpenApi)]
+#[openapi(
+    paths(
+        auth::qr::qr,
+        auth::qr_image::qr_image,
+        session::create::create,
+        session::list::list,
+        session::info::info,
+        session::start::start,
+        session::stop::stop,
+        session::restart::restart,
+        session::logout::logout,
+        session::delete::delete,
+        health::live,
+        health::ready,
+        about::about,
+        openapi,
+        docs::page,
+        docs::asset,
+    ),
+    components(schemas(ErrorCode, super::error::ErrorBody)),
+    tags(
+        (name = "Linking", description = "Linking a device by QR code."),
+        (name = "Sessions", description = "Instances and the life of their connection."),
+        (name = "Health", description = "For those who start, stop and route to the process."),
+        (name = "Documents", description = "What this gateway is and how it is called."),
+    ),
+)]
+struct Documented;
+
+/// The document.
+pub fn document() -> Value {
+    let mut document = serde_json::to_value(Documented::openapi()).expect("a document has no keys but text");
+    complete::complete(&mut document);
+    document
+}
+
+/// The document as it is committed in `docs/openapi.json`.
+pub fn text() -> String {
+    let mut text = serde_json::to_string_pretty(&document()).expect("a document has no keys but text");
+    text.push('\n');
+    text
+}
+
+/// This document: OpenAPI 3.1.
+#[utoipa::path(
+    get, path = "/openapi.json", tag = "Documents", security(()),
+    responses(
+        (status = 200, description = "The document.", body = Value, headers(("ETag"))),
+        (status = 304, description = "What `If-None-Match` names is still current.", headers(("ETag"))),
+    ),
+)]
+pub async fn openapi(request: HttpRequest) -> HttpResponse {
+    static SERVED: LazyLock<Cached> = LazyLock::new(|| Cached::new("application/json", Bytes::from(text())));
+    respond::cached(&request, &SERVED)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,162 @@
+//! `/v2/session/temp-link`: the address of a page on which a person links a phone, without an account or a key.
+//!
+//! The token in the address may do nothing else. An instance has one link: a new one closes the former for new visitors,
+//! while pages that are open already go on for ten minutes.
+
+use actix_web::HttpResponse;
+use actix_web::http::{Method, StatusCode};
+use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
+use secrecy::{ExposeSecret, SecretString};
+use serde::Serialize;
+use serde_json::json;
+use sqlx::PgConnection;
+use url::Url;
+
+use crate::api::error::{ApiError, StatusMismatch};
+use crate::api::extract::{Call, Read};
+use crate::api::respond;
+use crate::domain::instance::InstanceId;
+use crate::domain::origin::Origin;
+use crate::domain::session::Status;
+use crate::domain::token::{Scope, Token, TokenKind};
+use crate::store::audit::Action;
+use crate::store::link::{self, Link};
+use crate::store::token::{self, Holder};
+use crate::store::{account_origin, kept_secret};
+
+use super::document::maybe_time;
+
+/// Seconds.
+const DEFAULT_TTL: u32 = 30 * 60;
+const MIN_TTL: u32 = 5 * 60;
+const MAX_TTL: u32 = 72 * 60 * 60;
+
+const MAX_RETURN_URL: usize = 2_048;
+
+/// The link, or that there is none.
+#[derive(Serialize)]
+struct Shown {
+    link: Option<String>,
+    #[serde(serialize_with = "maybe_time")]
+    expires_at: Option<DateTime<Utc>>,
+}
+
+impl Shown {
+    const NONE: Self = Self { link: None, expires_at: None };
+
+    fn new(call: &Call, secret: &SecretString, expires_at: DateTime<Utc>) -> Self {
+        let link = format!("{}/link/{}", call.state.public_url, secret.expose_secret());
+        Self { link: Some(link), expires_at: Some(expires_at) }
+    }
+}
+
+/// Shows the link (GET), makes a new one (POST), or ends it (DELETE).
+#[tracing::instrument(skip_all, fields(instance.id))]
+pub async fn temp_link(call: Call) -> Result<HttpResponse, ApiError> {
+    let shown = match *call.method() {
+        Method::POST => mint(&call).await?,
+        Method::DELETE => end(&call).await?,
+        _ => show(&call).await?,
+    };
+    Ok(respond::json(StatusCode::OK, &shown))
+}
+
+async fn show(call: &Call) -> Result<Shown, ApiError> {
+    let mut read = call.read();
+    let target = call.target(&mut read);
+    read.finish()?;
+    let id = call.instance_unless_visiting(target, Scope::Link).await?;
+    let now = call.state.clock.now();
+    let mut conn = call.state.store.acquire().await?;
+    let Some((token, expires_at)) = link::current(&mut conn, id, now).await? else { return Ok(Shown::NONE) };
+    let secret = kept_secret::tell(&mut conn, &call.state.vault, call.caller.account_id, token, now).await?;
+    Ok(secret.map_or(Shown::NONE, |secret| Shown::new(call, &secret, expires_at)))
+}
+
+/// `ttl`, `return_url`.
+async fn mint(call: &Call) -> Result<Shown, ApiError> {
+    let mut read = call.read();
+    let target = call.target(&mut read);
+    let ttl = read.integer("ttl", MIN_TTL..=MAX_TTL).unwrap_or(DEFAULT_TTL);
+    let return_url = return_url(call, &mut read).await?;
+    read.finish()?;
+    let id = call.instance_unless_visiting(target, Scope::Link).await?;
+    let view = call.state.sessions.view(id).await?;
+    if view.linked {
+        return Err(already_linked(id, view.status));
+    }
+    let mut tx = call.state.store.begin().await?;
+    if link::lock(&mut tx, call.caller.account_id, id).await?.ok_or(ApiError::SessionNotFound)? {
+        return Err(already_linked(id, view.status));
+    }
+    let shown = insert(call, &mut tx, id, ttl, return_url).await?;
+    tx.commit().await.map_err(|error| ApiError::Internal(Box::new(error)))?;
+    Ok(shown)
+}
+
+/// A new link in the place of the former. The caller's transaction holds the session.
+async fn insert(
+    call: &Call,
+    conn: &mut PgConnection,
+    id: InstanceId,
+    ttl: u32,
+    return_url: Option<String>,
+) -> Result<Shown, ApiError> {
+    // PostgreSQL keeps microseconds; what is answered now is what is answered later.
+    let now = call.state.clock.now().trunc_subsecs(6);
+    let expires_at = now + TimeDelta::seconds(ttl.into());
+    link::replace(conn, id, now).await?;
+    let token = Token::generate(TokenKind::Link, &mut call.state.rng());
+    let token_id = call.state.uuid();
+    let holder = Holder::Instance(call.caller.account_id, id);
+    token::insert(conn, token_id, &token, holder, &[], now, Some(expires_at)).await?;
+    kept_secret::keep(conn, &call.state.vault, (id, token_id), token.expose(), expires_at).await?;
+    link::insert(conn, &Link { token_id, instance_id: id, return_url, created_at: now, expires_at }).await?;
+    call.record(conn, Action::LinkMinted, id, json!({ "ttl": ttl, "link_last4": token.last4() })).await?;
+    Ok(Shown::new(call, &SecretString::from(token.expose()), expires_at))
+}
+
+async fn end(call: &Call) -> Result<Shown, ApiError> {
+    let mut read = call.read();
+    let target = call.target(&mut read);
+    read.finish()?;
+    let id = call.instance_unless_visiting(target, Scope::Link).await?;
+    end_all(call, id).await?;
+    Ok(Shown::NONE)
+}
+
+/// Ends every link of an instance, on this node at once and on the others as revocations do.
+pub(super) async fn end_all(call: &Call, id: InstanceId) -> Result<(), ApiError> {
+    let mut tx = call.state.store.begin().await?;
+    let ended = link::end(&mut tx, id, call.state.clock.now()).await?;
+    if !ended.is_empty() {
+        call.record(&mut tx, Action::LinkEnded, id, json!({})).await?;
+    }
+    tx.commit().await.map_err(|error| ApiError::Internal(Box::new(error)))?;
+    call.state.tokens.drop_revoked(&ended);
+    Ok(())
+}
+
+/// Where the page may lead to: an open redirect would lend our address to anybody.
+async fn return_url(call: &Call, read: &mut Read<'_>) -> Result<Option<String>, ApiError> {
+    let Some(text) = read.text("return_url", MAX_RETURN_URL) else { return Ok(None) };
+    let url = Url::parse(text).ok().filter(|url| url.username().is_empty() && url.password().is_none());
+    if let Some((url, origin)) = url.and_then(|url| Origin::of(&url).map(|origin| (url, origin))) {
+        let mut conn = call.state.store.acquire().await?;
+        if account_origin::of(&mut conn, call.caller.account_id).await?.contains(&origin) {
+            return Ok(Some(url.into()));
+        }
+    }
+    Ok(read.wrong("return_url", "must be an http or https address whose origin the account lists"))
+}
+
+fn already_linked(id: InstanceId, status: Status) -> ApiError {
+    ApiError::SessionStatus(StatusMismatch {
+        code: "already_linked",
+        instance_id: id,
+        status,
+        expected: &[Status::ScanQrCode],
+        recovering: false,
+        retry_after: None,
+    })
+}

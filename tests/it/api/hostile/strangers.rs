@@ -1,0 +1,106 @@
+//! Every route of the table, by whoever has no business there. A new route is in the table, so it is here too; one that
+//! is open to anybody, or takes no instance, must be named below.
+
+use actix_web::http::Method;
+use wagate::api::routes::{self, Route};
+use wagate::domain::account::AccountId;
+use wagate::domain::token::TokenKind;
+
+use super::super::gateway::{Answer, Gateway, key};
+
+/// Routes that need no credential.
+const OPEN: [&str; 2] = ["/health/live", "/health/ready"];
+
+/// Routes that are about an account and not about an instance.
+const OF_AN_ACCOUNT: [&str; 2] = ["/v2/session/create", "/v2/session/list"];
+
+/// What two answers must share to be the same to a client: all but the request's id and the time.
+fn seen(answer: &Answer) -> (u16, Vec<String>, String) {
+    let volatile = ["x-request-id", "date", "ratelimit"];
+    let headers = answer.headers.iter().filter(|(name, _)| !volatile.contains(&name.as_str()));
+    let mut headers: Vec<String> = headers.map(|header| format!("{header:?}")).collect();
+    headers.sort();
+    let body = serde_json::from_slice(&answer.body).map_or_else(
+        |_| answer.text(),
+        |mut body: serde_json::Value| {
+            body["request_id"].take();
+            body.to_string()
+        },
+    );
+    (answer.status.as_u16(), headers, body)
+}
+
+/// Each route that needs a credential, with each of its methods.
+fn guarded() -> Vec<(Method, &'static str)> {
+    let table = routes::public();
+    let guarded = table.iter().filter(|route| !OPEN.contains(&route.path));
+    let each: Vec<_> =
+        guarded.flat_map(|Route { path, methods }| methods.iter().map(move |m| (m.clone(), *path))).collect();
+    assert!(each.len() > 20, "the table is not empty: {each:?}");
+    each
+}
+
+#[tokio::test]
+async fn without_a_credential_every_route_gives_one_and_the_same_401() {
+    let gateway = Gateway::with(|config| config.limits.failed_auth_per_minute = 10_000).await;
+    let instance = gateway.create().await.id;
+    let mut first = None;
+    for (method, path) in guarded() {
+        for target in [path.to_owned(), format!("{path}?instance_id={instance}"), format!("{path}?wait=99&scale=x")] {
+            let answer = Answer::of(gateway.request(method.as_str(), &target)).await;
+            if method == Method::HEAD {
+                assert_eq!((answer.status.as_u16(), answer.body.len()), (401, 0), "{target}");
+                continue;
+            }
+            assert_eq!(answer.error(), (401, "unauthorized".into()), "{method} {target}");
+            let seen = seen(&answer);
+            assert_eq!(first.get_or_insert_with(|| seen.clone()), &seen, "{method} {target}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn another_tenants_instance_is_absent_on_every_route() {
+    let gateway = Gateway::start().await;
+    let stranger = key(TokenKind::Account, 60);
+    gateway.add_account(AccountId(uuid::Uuid::from_u128(60)), &stranger, |_| {}).await;
+    let foreign = gateway.create_with(stranger.expose()).await.id;
+    let own = gateway.create().await;
+    let mut asked = 0;
+    for (method, path) in guarded().into_iter().filter(|(_, path)| !OF_AN_ACCOUNT.contains(path)) {
+        // Start, stop and restart take a GET only where the account allows it, and say so to anybody.
+        let control = ["start", "stop", "restart"].iter().any(|verb| path.ends_with(&format!("/{verb}")));
+        if control && method == Method::GET {
+            continue;
+        }
+        asked += 1;
+        for token in [gateway.key.expose(), &own.token] {
+            let mut first = None;
+            for id in [foreign.as_str(), "000000000000", "000000000000' OR ''='"] {
+                let target = format!("{path}?instance_id={}", id.replace(' ', "%20"));
+                let answer = Answer::of(gateway.request(method.as_str(), &target).bearer_auth(token)).await;
+                assert_eq!(answer.status, 404, "{method} {target}: {}", answer.text());
+                assert!(!answer.text().contains(id), "the id is not echoed");
+                let seen = seen(&answer);
+                assert_eq!(first.get_or_insert_with(|| seen.clone()), &seen, "{method} {target}");
+            }
+        }
+    }
+    assert!(asked > 15, "{asked} routes were asked");
+    assert_eq!(gateway.get(&format!("/v2/session/info?instance_id={foreign}"), stranger.expose()).await.status, 200);
+}
+
+#[tokio::test]
+async fn the_operators_key_opens_nothing_on_the_public_listener() {
+    let gateway = Gateway::with(|config| config.limits.failed_auth_per_minute = 10_000).await;
+    let operator = key(TokenKind::Operator, 61);
+    gateway.add_token(&operator, wagate::store::token::Holder::Operator, &[], None).await;
+    for (method, path) in guarded() {
+        let answer = Answer::of(gateway.request(method.as_str(), path).bearer_auth(operator.expose())).await;
+        assert_eq!(answer.status, 401, "{method} {path}");
+    }
+    for path in routes::operator().iter().map(|route| route.path).filter(|path| !OPEN.contains(path)) {
+        let answer = gateway.get(path, operator.expose()).await;
+        assert_eq!(answer.error(), (404, "not_found".into()), "{path}");
+    }
+}
