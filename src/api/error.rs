@@ -95,6 +95,12 @@ pub enum ApiError {
     /// Our own failure; the cause is logged, not told.
     #[error("The gateway could not serve this request.")]
     Internal(#[source] Box<dyn Error + Send + Sync>),
+    /// WhatsApp was asked and refused.
+    #[error("WhatsApp refused {what}. Retry after {DEFAULT_RETRY_AFTER} s.")]
+    UpstreamRefused {
+        /// What it refused, in words that follow.
+        what: &'static str,
+    },
 }
 
 /// One parameter that cannot be used.
@@ -169,7 +175,10 @@ impl ApiError {
             Self::SessionStatus(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::RateLimited(_) => StatusCode::TOO_MANY_REQUESTS,
             Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
-            Self::UpstreamUnreachable | Self::OwnerUnreachable | Self::Elsewhere { .. } => StatusCode::BAD_GATEWAY,
+            Self::UpstreamUnreachable
+            | Self::UpstreamRefused { .. }
+            | Self::OwnerUnreachable
+            | Self::Elsewhere { .. } => StatusCode::BAD_GATEWAY,
             Self::Misdirected => StatusCode::MISDIRECTED_REQUEST,
             Self::Busy => StatusCode::SERVICE_UNAVAILABLE,
         }
@@ -198,6 +207,7 @@ impl ApiError {
             Self::Misdirected => "misdirected",
             Self::Busy => "busy",
             Self::Internal(_) => "internal_error",
+            Self::UpstreamRefused { .. } => "upstream_refused",
         }
     }
 
@@ -206,7 +216,10 @@ impl ApiError {
         match self {
             Self::RateLimited(refused) => Some(retry_seconds(refused)),
             Self::SessionStatus(mismatch) => mismatch.retry_after,
-            Self::UpstreamUnreachable | Self::OwnerUnreachable | Self::Elsewhere { .. } => Some(DEFAULT_RETRY_AFTER),
+            Self::UpstreamUnreachable
+            | Self::UpstreamRefused { .. }
+            | Self::OwnerUnreachable
+            | Self::Elsewhere { .. } => Some(DEFAULT_RETRY_AFTER),
             Self::Busy => Some(2),
             Self::NotFound
             | Self::MethodNotAllowed { .. }

@@ -19,6 +19,8 @@ pub(super) fn add(config: &mut web::ServiceConfig) {
     config
         .service(route("/v2/auth/qr", READ, auth::qr::qr))
         .service(route("/v2/auth/qr-image", READ, auth::qr_image::qr_image))
+        .service(route("/v2/auth/request-code", POST, auth::request_code::request_code))
+        .service(route("/v2/auth/passkey", READ, auth::passkey::passkey))
         .service(route("/v2/session/create", POST, session::create::create))
         .service(route("/v2/session/list", READ, session::list::list))
         .service(route("/v2/session/info", READ, session::info::info))

@@ -55,6 +55,7 @@ pub struct ApiState {
     pub(crate) server_name: String,
     pub(crate) tokens: Tokens,
     pub(crate) qr_limit: KeyedLimiter<(Uuid, InstanceId)>,
+    pub(crate) link_code_limit: KeyedLimiter<InstanceId>,
     pub(crate) failures: KeyedLimiter<AddressKey>,
     pub(crate) trusted_proxies: TrustedProxies,
     pub(in crate::api) rounds: Rounds,
@@ -68,10 +69,13 @@ impl ApiState {
     pub fn new(parts: ApiParts<'_>) -> Result<Self, InvalidNetwork> {
         let limits = &parts.config.limits;
         let qr = Policy::per_second("qr", limits.qr_per_second, limits.qr_burst);
+        let link_code =
+            Policy::per_minute("link-code", limits.link_codes_per_minute).with_burst(limits.link_code_burst);
         let failures = Policy::per_minute("auth", limits.failed_auth_per_minute);
         Ok(Self {
             tokens: Tokens::new(limits, parts.ticks.clone()),
             qr_limit: KeyedLimiter::new(qr, parts.ticks.clone()),
+            link_code_limit: KeyedLimiter::new(link_code, parts.ticks.clone()),
             failures: KeyedLimiter::new(failures, parts.ticks),
             trusted_proxies: TrustedProxies::parse(&parts.config.server.trusted_proxies)?,
             store: parts.store,
@@ -137,6 +141,7 @@ impl ApiState {
     pub(crate) fn prune(&self) {
         self.tokens.prune();
         self.qr_limit.prune();
+        self.link_code_limit.prune();
         self.failures.prune();
         self.rounds.prune(self.clock.now());
     }

@@ -19,6 +19,8 @@ pub enum Action {
     InstanceCreated,
     /// The first code of a round was shown.
     QrShown,
+    /// A code to type was shown.
+    LinkCodeShown,
     /// An instance was unlinked.
     InstanceLoggedOut,
     /// An instance was erased.
@@ -31,6 +33,7 @@ impl Action {
         match self {
             Self::InstanceCreated => "instance.created",
             Self::QrShown => "qr.shown",
+            Self::LinkCodeShown => "link_code.shown",
             Self::InstanceLoggedOut => "instance.logged_out",
             Self::InstanceDeleted => "instance.deleted",
         }

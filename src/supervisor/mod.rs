@@ -10,6 +10,7 @@ mod breaker;
 mod error;
 mod gate;
 mod handle;
+mod link;
 mod persist;
 mod profile_vault;
 mod qr;
@@ -28,9 +29,10 @@ use crate::domain::session::Rules;
 use crate::engine::Engine;
 use crate::store::Store;
 
-pub use error::{LogoutOutcome, QrRefusal, QrRefusalKind, SupervisorError};
+pub use error::{LogoutOutcome, PasskeyRefusal, QrRefusal, QrRefusalKind, SupervisorError};
 pub use handle::{Supervisor, SupervisorDeps};
 pub use profile_vault::{ProfileVault, ProfileVaultError};
+pub use qr::{Verdict, verdict};
 
 /// What every actor needs.
 struct Deps {

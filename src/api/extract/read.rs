@@ -6,6 +6,8 @@ use serde_json::{Map, Value};
 
 use crate::api::error::{ApiError, ParameterProblem};
 use crate::domain::instance::{InstanceId, LENGTH};
+use crate::domain::passkey::PasskeyAssertion;
+use crate::domain::phone_number::PhoneNumber;
 use crate::domain::session::Status;
 
 use super::json;
@@ -41,11 +43,7 @@ impl<'a> Read<'a> {
     pub fn target(&mut self, own: Option<InstanceId>) -> Option<Target> {
         let Some(value) = self.parameters.get(INSTANCE_ID) else {
             if own.is_none() {
-                self.problems.push(ParameterProblem {
-                    name: INSTANCE_ID,
-                    problem: "is missing".to_owned(),
-                    missing: true,
-                });
+                self.missing::<Target>(INSTANCE_ID);
             }
             return own.map(Target::Id);
         };
@@ -116,6 +114,25 @@ impl<'a> Read<'a> {
         object.or_else(|| self.wrong(name, "must be a JSON object"))
     }
 
+    /// A phone number, which must be given: text as people type it, or a whole number.
+    pub fn phone_number(&mut self, name: &'static str) -> Option<PhoneNumber> {
+        let text = match self.parameters.get(name) {
+            None => return self.missing(name),
+            Some(Value::String(text)) => text.clone(),
+            Some(Value::Number(number)) => number.to_string(),
+            Some(Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_)) => {
+                return self.wrong(name, "must be a phone number");
+            }
+        };
+        PhoneNumber::parse(&text).map_err(|error| self.wrong::<PhoneNumber>(name, &error.to_string())).ok()
+    }
+
+    /// A WebAuthn assertion: a JSON object; in a query or a form, its text.
+    pub fn assertion(&mut self, name: &'static str) -> Option<PasskeyAssertion> {
+        let object = Value::Object(self.object(name)?);
+        PasskeyAssertion::parse(&object).map_err(|error| self.wrong::<PasskeyAssertion>(name, &error.to_string())).ok()
+    }
+
     /// A session status.
     pub fn status(&mut self, name: &'static str) -> Option<Status> {
         let status = self.parameters.get(name)?.as_str().and_then(Status::parse);
@@ -130,6 +147,12 @@ impl<'a> Read<'a> {
             Value::Null | Value::Bool(_) | Value::Number(_) | Value::Object(_) => None,
         };
         statuses.or_else(|| self.wrong(name, "must be session statuses, separated by commas"))
+    }
+
+    /// Notes that a parameter was not given.
+    pub fn missing<T>(&mut self, name: &'static str) -> Option<T> {
+        self.problems.push(ParameterProblem { name, problem: "is missing".to_owned(), missing: true });
+        None
     }
 
     /// Notes a problem of a parameter that was given.
