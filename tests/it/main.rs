@@ -21,6 +21,10 @@ mod imports;
 #[cfg(feature = "sandbox")]
 mod onboarding;
 #[cfg(feature = "sandbox")]
+mod onboarding_code;
+#[cfg(feature = "sandbox")]
+mod onboarding_passkey;
+#[cfg(feature = "sandbox")]
 mod sandbox;
 mod supervisor;
 mod support;
