@@ -26,7 +26,7 @@ impl PhoneNumber {
     /// Reads a number as people type it: `+20 (10) 1234-5678`.
     pub fn parse(text: &str) -> Result<Self, InvalidPhoneNumber> {
         let text = text.trim();
-        let text = text.strip_prefix('+').unwrap_or(text);
+        let text = text.strip_prefix('+').unwrap_or(text).trim_start();
         let (mut number, mut digits) = (0_u64, 0_u32);
         for character in text.chars() {
             match character.to_digit(10) {
@@ -36,7 +36,9 @@ impl PhoneNumber {
                     number = number.wrapping_mul(10).wrapping_add(u64::from(digit));
                     digits = digits.saturating_add(1);
                 }
-                None if matches!(character, ' ' | '\u{a0}' | '-' | '.' | '/' | '(' | ')') => {}
+                None if character == '(' => {}
+                // Between digits: what begins with a dash is a negative number and nobody's.
+                None if digits > 0 && matches!(character, ' ' | '\u{a0}' | '-' | '.' | '/' | ')') => {}
                 None => return Err(InvalidPhoneNumber::Character),
             }
         }
@@ -61,8 +63,14 @@ mod tests {
 
     #[test]
     fn a_number_is_read_as_people_type_it() {
-        for text in ["201012345678", "+201012345678", " +20 (10) 1234-5678 ", "20.10.1234/5678", "+20\u{a0}10 12345678"]
-        {
+        for text in [
+            "201012345678",
+            "+201012345678",
+            " +20 (10) 1234-5678 ",
+            "+ (20) 10 12345678",
+            "20.10.1234/5678",
+            "+20\u{a0}10 12345678",
+        ] {
             assert_eq!(PhoneNumber::parse(text).map(PhoneNumber::digits), Ok("201012345678".into()), "{text}");
         }
         for shortest_and_longest in ["1234567", "123456789012345"] {
@@ -85,6 +93,7 @@ mod tests {
             ("20101234567x", Character),
             ("++201012345678", Character),
             ("20+1012345678", Character),
+            ("-201012345678", Character),
             ("201012345678@s.whatsapp.net", Character),
             ("٢٠١٠١٢٣٤٥٦٧٨", Character),
         ] {

@@ -50,7 +50,7 @@ struct Companion {
 /// What a client's request comes to.
 pub(super) enum Passed {
     /// It is answered with this child, if with any, and followed by that stanza, if by any.
-    Answer(Option<Node>, Option<Node>),
+    Answer(Option<Box<Node>>, Option<Box<Node>>),
     /// It is refused.
     Refused,
     /// The device may be linked with this secret.
@@ -89,10 +89,10 @@ impl PasskeyLink {
     pub(super) fn take(&mut self, request: &NodeRef<'_>, id: &str, seconds: i64) -> Option<Passed> {
         if request.get_optional_child("ref").is_some() {
             let reference = NodeBuilder::new("ref").bytes(self.reference.as_bytes()).build();
-            return Some(Passed::Answer(Some(reference), None));
+            return Some(Passed::Answer(Some(Box::new(reference)), None));
         }
         let passed = if let Some(prologue) = request.get_optional_child("passkey_prologue") {
-            self.prologue(prologue).map(|()| Passed::Answer(None, Some(self.continuation(id, seconds))))
+            self.prologue(prologue).map(|()| Passed::Answer(None, Some(Box::new(self.continuation(id, seconds)))))
         } else if let Some(nonce) = request.get_optional_child("companion_nonce") {
             self.nonce(nonce.content_bytes()?).then_some(Passed::Answer(None, None))
         } else {

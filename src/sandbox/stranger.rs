@@ -65,19 +65,21 @@ impl Stranger {
         }
         let id = text("id");
         match type_code::read(request) {
-            Some(Some(Said::Hello(hello))) => {
+            Some(Said::Hello(hello)) => {
                 return match network.ask_for_code(self.socket, &self.noise_key, hello) {
                     Some(reference) => Reply::of([result(&id, Some(type_code::reference(&reference)))]),
                     None => Reply::of([refusal(&id)]),
                 };
             }
-            Some(Some(Said::Finish(finish))) => return self.finish(network, &id, &finish),
-            Some(None) => return Reply::of([refusal(&id)]),
+            Some(Said::Finish(finish)) => return self.finish(network, &id, &finish),
+            Some(Said::Malformed) => return Reply::of([refusal(&id)]),
             None => {}
         }
         let (own_id, now) = (self.next_id(), network.now().timestamp());
         match self.passkey.as_mut().and_then(|passkey| passkey.take(request, &own_id, now)) {
-            Some(Passed::Answer(child, then)) => Reply::of([result(&id, child)].into_iter().chain(then)),
+            Some(Passed::Answer(child, then)) => {
+                Reply::of(std::iter::once(result(&id, child.map(|node| *node))).chain(then.map(|node| *node)))
+            }
             Some(Passed::Refused) => Reply::of([refusal(&id)]),
             Some(Passed::Secret(secret)) => {
                 let link = self.passkey.take().and_then(|passkey| passkey.into_request(&secret, &mut network.rng()));

@@ -41,17 +41,19 @@ pub(super) struct CompanionFinish {
 pub(super) enum Said {
     Hello(CompanionHello),
     Finish(CompanionFinish),
+    Malformed,
 }
 
-/// Reads what a client says of a link by code. `None`: of something else. `Some(None)`: it is malformed.
-pub(super) fn read(request: &NodeRef<'_>) -> Option<Option<Said>> {
+/// Reads what a client says of a link by code; `None` if it speaks of something else.
+pub(super) fn read(request: &NodeRef<'_>) -> Option<Said> {
     let stage = request.get_optional_child(STAGE)?;
     let name = stage.get_attr("stage").map(|name| name.as_str().into_owned());
-    Some(match name.as_deref() {
+    let said = match name.as_deref() {
         Some("companion_hello") => hello(stage).map(Said::Hello),
         Some("companion_finish") => finish(stage).map(Said::Finish),
         Some(_) | None => None,
-    })
+    };
+    Some(said.unwrap_or(Said::Malformed))
 }
 
 fn hello(stage: &NodeRef<'_>) -> Option<CompanionHello> {
