@@ -36,6 +36,9 @@ use wagate::config::Config;
 use wagate::domain::account::AccountId;
 use wagate::domain::clock::{Clock, SystemClock};
 use wagate::domain::instance::InstanceId;
+use wagate::domain::link_code::LinkCode;
+use wagate::domain::passkey::PasskeyAnswer;
+use wagate::domain::phone_number::PhoneNumber;
 use wagate::domain::qr_code::{QrCode, QrValue};
 use wagate::domain::session::{SessionView, Status};
 use wagate::domain::token::{Scope, Token, TokenKind};
@@ -46,7 +49,7 @@ use wagate::store::instance::{self, Instance};
 use wagate::store::token::{self, Holder};
 use wagate::store::vault::Vault;
 use wagate::store::{MIGRATOR, Store, StoreError};
-use wagate::supervisor::{LogoutOutcome, QrRefusal, SupervisorError};
+use wagate::supervisor::{LogoutOutcome, PasskeyRefusal, QrRefusal, SupervisorError};
 
 const ROUNDS: usize = 7;
 const CONNECTIONS: u32 = 16;
@@ -68,6 +71,14 @@ impl Sessions for OneCode {
 
     async fn views(&self, _: &[InstanceId]) -> Result<Vec<SessionView>, SupervisorError> {
         Err(SupervisorError::NotFound)
+    }
+
+    async fn request_code(&self, _: InstanceId, _: PhoneNumber, _: Duration) -> Result<Arc<LinkCode>, QrRefusal> {
+        Err(SupervisorError::NotFound.into())
+    }
+
+    async fn answer_passkey(&self, _: InstanceId, _: PasskeyAnswer) -> Result<SessionView, PasskeyRefusal> {
+        Err(SupervisorError::NotFound.into())
     }
 
     async fn start(&self, _: InstanceId) -> Result<SessionView, SupervisorError> {

@@ -53,7 +53,8 @@ CREATE INDEX api_token_link_expiry ON api_token (expires_at) WHERE kind = 'link'
 CREATE FUNCTION session_uses_up_links() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     UPDATE link SET linked_at = NEW.since WHERE instance_id = NEW.instance_id AND linked_at IS NULL;
-    UPDATE api_token SET expires_at = LEAST(expires_at, NEW.since + interval '10 minutes')
+    UPDATE api_token
+    SET expires_at = LEAST(expires_at, NEW.since + interval '10 minutes'), changed_at = clock_timestamp()
     WHERE instance_id = NEW.instance_id AND kind = 'link';
     DELETE FROM kept_secret USING link
     WHERE kept_secret.token_id = link.token_id AND link.instance_id = NEW.instance_id;

@@ -142,6 +142,12 @@ pub enum ApiError {
     /// The first request with the idempotency key is still being served.
     #[error("A request with this Idempotency-Key is still being served. Retry after 2 s.")]
     IdempotencyKeyInUse,
+    /// WhatsApp was asked and refused.
+    #[error("WhatsApp refused {what}. Retry after {DEFAULT_RETRY_AFTER} s.")]
+    UpstreamRefused {
+        /// What it refused, in words that follow.
+        what: &'static str,
+    },
 }
 
 /// One parameter that cannot be used.
@@ -221,7 +227,10 @@ impl ApiError {
             Self::IdempotencyKeyInUse => StatusCode::CONFLICT,
             Self::RateLimited(_) => StatusCode::TOO_MANY_REQUESTS,
             Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
-            Self::UpstreamUnreachable | Self::OwnerUnreachable | Self::Elsewhere { .. } => StatusCode::BAD_GATEWAY,
+            Self::UpstreamUnreachable
+            | Self::UpstreamRefused { .. }
+            | Self::OwnerUnreachable
+            | Self::Elsewhere { .. } => StatusCode::BAD_GATEWAY,
             Self::Misdirected => StatusCode::MISDIRECTED_REQUEST,
             Self::Busy => StatusCode::SERVICE_UNAVAILABLE,
         }
@@ -257,6 +266,7 @@ impl ApiError {
             Self::AccountHasInstances { .. } => "account_has_instances",
             Self::IdempotencyKeyReused => "idempotency_key_reused",
             Self::IdempotencyKeyInUse => "idempotency_key_in_use",
+            Self::UpstreamRefused { .. } => "upstream_refused",
         }
     }
 
@@ -265,7 +275,10 @@ impl ApiError {
         match self {
             Self::RateLimited(refused) => Some(retry_seconds(refused)),
             Self::SessionStatus(mismatch) => mismatch.retry_after,
-            Self::UpstreamUnreachable | Self::OwnerUnreachable | Self::Elsewhere { .. } => Some(DEFAULT_RETRY_AFTER),
+            Self::UpstreamUnreachable
+            | Self::UpstreamRefused { .. }
+            | Self::OwnerUnreachable
+            | Self::Elsewhere { .. } => Some(DEFAULT_RETRY_AFTER),
             Self::Busy | Self::IdempotencyKeyInUse => Some(2),
             Self::NotFound
             | Self::MethodNotAllowed { .. }

@@ -19,7 +19,8 @@ use crate::store::{StoreError, account};
 use super::error::ApiError;
 use super::extract::{Call, Read};
 use super::respond;
-use super::session::{maybe_time, time};
+use super::respond::time;
+use super::session::maybe_time;
 use super::state::ApiState;
 
 /// Live tokens of one holder at most: every node remembers each of them.

@@ -60,11 +60,7 @@ pub fn configure_operator(
 }
 
 /// `shared`: with the pages of other origins.
-fn framed(
-    state: &Data<ApiState>,
-    shared: bool,
-    add: fn(&mut Routes<'_>),
-) -> impl FnOnce(&mut ServiceConfig) + use<> {
+fn framed(state: &Data<ApiState>, shared: bool, add: fn(&mut Routes<'_>)) -> impl FnOnce(&mut ServiceConfig) + use<> {
     let state = state.clone();
     move |config: &mut ServiceConfig| {
         config.service(

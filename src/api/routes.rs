@@ -85,6 +85,8 @@ pub(super) fn add(config: &mut Routes<'_>) {
     config
         .service(route("/v2/auth/qr", READ, auth::qr::qr))
         .service(route("/v2/auth/qr-image", READ, auth::qr_image::qr_image))
+        .service(route("/v2/auth/request-code", POST, auth::request_code::request_code))
+        .service(route("/v2/auth/passkey", READ, auth::passkey::passkey))
         .service(route("/v2/session/create", POST, session::create::create))
         .service(route("/v2/session/list", READ, session::list::list))
         .service(route("/v2/session/info", READ, session::info::info))
@@ -102,11 +104,7 @@ pub(super) fn add(config: &mut Routes<'_>) {
                 .on(REVOKE, session::token::revoke),
         )
         .service(route("/v2/session/token/rotate", POST, session::token::rotate))
-        .service(
-            resource("/v2/account", READ)
-                .on(GET, account::settings::show)
-                .on(POST, account::settings::change),
-        )
+        .service(resource("/v2/account", READ).on(GET, account::settings::show).on(POST, account::settings::change))
         .service(
             resource("/v2/account/keys", ALL)
                 .on(GET, account::keys::list)
@@ -125,9 +123,7 @@ pub(super) fn add(config: &mut Routes<'_>) {
 /// Adds what the operator's listener serves.
 pub(super) fn add_operator(config: &mut Routes<'_>) {
     config
-        .service(
-            resource("/v2/admin/accounts", READ).on(GET, admin::accounts::list).on(POST, admin::create::create),
-        )
+        .service(resource("/v2/admin/accounts", READ).on(GET, admin::accounts::list).on(POST, admin::create::create))
         .service(
             resource("/v2/admin/accounts/{account_id}", ALL)
                 .on(GET, admin::accounts::show)

@@ -8,10 +8,13 @@ use async_trait::async_trait;
 
 use crate::cluster::Owner;
 use crate::domain::instance::InstanceId;
+use crate::domain::link_code::LinkCode;
+use crate::domain::passkey::PasskeyAnswer;
+use crate::domain::phone_number::PhoneNumber;
 use crate::domain::qr_code::QrCode;
 use crate::domain::session::{SessionView, Status};
 use crate::store::StoreError;
-use crate::supervisor::{LogoutOutcome, QrRefusal, Supervisor, SupervisorError};
+use crate::supervisor::{LogoutOutcome, PasskeyRefusal, QrRefusal, Supervisor, SupervisorError};
 
 /// The sessions of this gateway; each method is [`Supervisor`]'s of that name.
 #[async_trait]
@@ -24,6 +27,17 @@ pub trait Sessions: Send + Sync + 'static {
 
     /// The live code; waits for one for as long as `wait`, starting the session if a request for a code may.
     async fn qr(&self, id: InstanceId, wait: Duration) -> Result<Arc<QrCode>, QrRefusal>;
+
+    /// A code to type into the phone of this number; waits as [`Sessions::qr`] does.
+    async fn request_code(
+        &self,
+        id: InstanceId,
+        number: PhoneNumber,
+        wait: Duration,
+    ) -> Result<Arc<LinkCode>, QrRefusal>;
+
+    /// Hands in what WhatsApp asked of a passkey.
+    async fn answer_passkey(&self, id: InstanceId, answer: PasskeyAnswer) -> Result<SessionView, PasskeyRefusal>;
 
     /// The owner wants it running.
     async fn start(&self, id: InstanceId) -> Result<SessionView, SupervisorError>;
@@ -79,6 +93,19 @@ impl Sessions for Supervisor {
 
     async fn qr(&self, id: InstanceId, wait: Duration) -> Result<Arc<QrCode>, QrRefusal> {
         Self::qr(self, id, wait).await
+    }
+
+    async fn request_code(
+        &self,
+        id: InstanceId,
+        number: PhoneNumber,
+        wait: Duration,
+    ) -> Result<Arc<LinkCode>, QrRefusal> {
+        Self::request_code(self, id, number, wait).await
+    }
+
+    async fn answer_passkey(&self, id: InstanceId, answer: PasskeyAnswer) -> Result<SessionView, PasskeyRefusal> {
+        Self::answer_passkey(self, id, answer).await
     }
 
     async fn start(&self, id: InstanceId) -> Result<SessionView, SupervisorError> {

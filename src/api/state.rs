@@ -69,6 +69,7 @@ pub struct ApiState {
     pub(crate) tokens: Tokens,
     pub(crate) qr_limit: KeyedLimiter<(Uuid, InstanceId)>,
     pub(crate) operator_limit: KeyedLimiter<Uuid>,
+    pub(crate) link_code_limit: KeyedLimiter<InstanceId>,
     pub(crate) failures: KeyedLimiter<AddressKey>,
     pub(crate) trusted_proxies: TrustedProxies,
     pub(in crate::api) rounds: Rounds,
@@ -86,6 +87,8 @@ impl ApiState {
     pub fn new(parts: ApiParts<'_>) -> Result<Self, InvalidNetwork> {
         let limits = &parts.config.limits;
         let qr = Policy::per_second("qr", limits.qr_per_second, limits.qr_burst);
+        let link_code =
+            Policy::per_minute("link-code", limits.link_codes_per_minute).with_burst(limits.link_code_burst);
         let failures = Policy::per_minute("auth", limits.failed_auth_per_minute);
         let tokens = Tokens::new(limits, parts.ticks.clone());
         let policies = [tokens.policy().name, LOOKUP, qr.name, failures.name];
@@ -98,6 +101,7 @@ impl ApiState {
                 Policy::per_second("api", limits.api_per_second, limits.api_burst),
                 parts.ticks.clone(),
             ),
+            link_code_limit: KeyedLimiter::new(link_code, parts.ticks.clone()),
             failures: KeyedLimiter::new(failures, parts.ticks),
             trusted_proxies: TrustedProxies::parse(&parts.config.server.trusted_proxies)?,
             store: parts.store,
@@ -184,6 +188,7 @@ impl ApiState {
         self.tokens.prune();
         self.qr_limit.prune();
         self.operator_limit.prune();
+        self.link_code_limit.prune();
         self.failures.prune();
         self.rounds.prune(self.clock.now());
     }

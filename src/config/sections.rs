@@ -220,6 +220,10 @@ pub struct Limits {
     pub qr_per_second: u32,
     /// See the key before.
     pub qr_burst: u32,
+    /// Requests a minute and burst for codes to type into a phone, of one instance. WhatsApp has limits of its own.
+    pub link_codes_per_minute: u32,
+    /// See the key before.
+    pub link_code_burst: u32,
     /// Failed authentications a minute of one client address (IPv6: of its /64); beyond it, further failures get 429.
     pub failed_auth_per_minute: u32,
     /// Look-ups of unknown tokens a second, so that guessing cannot load the database.

@@ -10,10 +10,14 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
+use serde_json::Value;
 use tokio::sync::mpsc;
 
 use crate::domain::instance::InstanceId;
 use crate::domain::lease::Fence;
+use crate::domain::link_code::LinkCode;
+use crate::domain::passkey::PasskeyAnswer;
+use crate::domain::phone_number::PhoneNumber;
 use crate::domain::profile::Profile;
 use crate::domain::qr_code::QrValue;
 
@@ -111,10 +115,18 @@ pub enum EngineEvent {
         /// WhatsApp's code, for the log.
         code: String,
     },
+    /// The code to type that was asked for is no longer good for anything.
+    LinkCodeEnded,
     /// WhatsApp asks for a passkey before it links.
-    PasskeyRequired,
-    /// The phone asks its owner to confirm.
-    PasskeyConfirmationRequired,
+    PasskeyRequired {
+        /// WebAuthn's `PublicKeyCredentialRequestOptions`, as WhatsApp gave them.
+        options: Value,
+    },
+    /// A person must say that the phone shows the same code.
+    PasskeyConfirmationRequired {
+        /// `ABCD-EFGH`.
+        code: String,
+    },
 }
 
 /// A running client.
@@ -135,6 +147,13 @@ pub trait EngineRun: Send + Sync + fmt::Debug {
 
     /// Asks WhatsApp for a sign of life and waits for it.
     async fn probe(&self) -> Result<(), EngineError>;
+
+    /// Asks WhatsApp for a code that can be typed into the phone of this number; one that was asked for before is good
+    /// for nothing from then on. The client must be showing codes to scan.
+    async fn request_code(&self, number: PhoneNumber) -> Result<LinkCode, EngineError>;
+
+    /// Hands in what WhatsApp asked of a passkey.
+    async fn answer_passkey(&self, answer: PasskeyAnswer) -> Result<(), EngineError>;
 
     /// When data last came from WhatsApp.
     fn last_data_received(&self) -> Option<DateTime<Utc>>;

@@ -33,6 +33,12 @@ impl Policy {
         Self { name, burst: at_least_one(per_minute), refill: at_least_one(per_minute), per_seconds: 60 }
     }
 
+    /// The same refill, with another number of requests at once.
+    #[must_use]
+    pub fn with_burst(self, burst: u32) -> Self {
+        Self { burst: at_least_one(burst), ..self }
+    }
+
     pub(super) fn quota(self) -> Quota {
         let quota = match self.per_seconds {
             1 => Quota::per_second(self.refill),

@@ -24,6 +24,7 @@ use super::network::{Command, End, LinkRequest, Network, Refusal, ScanError, Soc
 use super::noise::{Established, Hello, NoiseError, answer_hello};
 use super::phone::Phone;
 use super::stanza;
+use super::stranger::Stranger;
 use super::wire::{NodeStream, Wire, WireError};
 
 /// A client that has not finished its handshake by then is cut off.
@@ -134,6 +135,7 @@ impl Connection {
             self.say(&mut nodes, &stanza::pair_device(&next_id(), &references)).await?;
         }
         let mut linking: Option<(String, Box<LinkRequest>)> = None;
+        let mut stranger = Stranger::new(self.socket.id, noise_key, registration.identity_key);
         loop {
             match self.wake(&mut nodes, true, withheld.and_then(|strike| strike.until)).await? {
                 Wake::Over => return Ok(()),
@@ -149,11 +151,17 @@ impl Connection {
                         self.say(&mut nodes, &stanza::pair_device(&next_id(), &remaining)).await?;
                     }
                 }
-                Wake::Command(Command::Link(request)) => {
-                    let id = next_id();
-                    let node = stanza::pair_success(&id, &request, self.network.now().timestamp());
-                    linking = Some((id, request));
+                Wake::Command(Command::Type(request)) => {
+                    let node = stranger.typed(&self.network, request);
                     self.say(&mut nodes, &node).await?;
+                }
+                Wake::Command(Command::Link(request)) => {
+                    if self.network.strike_stranger(&[FaultKind::Passkey]).is_some() {
+                        let node = stranger.ask_passkey(&self.network, request);
+                        self.say(&mut nodes, &node).await?;
+                        continue;
+                    }
+                    linking = Some(self.offer(&mut nodes, next_id(), request).await?);
                 }
                 Wake::Command(Command::Probe(answer)) => {
                     let _ = answer.send(!nodes.is_gone().await);
@@ -163,7 +171,18 @@ impl Connection {
                     let answers_link = linking.as_ref().is_some_and(|(id, _)| {
                         node.tag() == "iq" && node.get_attr("id").is_some_and(|answered| answered.as_str() == *id)
                     });
-                    let Some((_, request)) = linking.take_if(|_| answers_link) else { continue };
+                    let Some((_, request)) = linking.take_if(|_| answers_link) else {
+                        let reply = stranger.answer(&self.network, node.get());
+                        for node in &reply.nodes {
+                            self.say(&mut nodes, node).await?;
+                        }
+                        if let Some(request) = reply.link {
+                            // A client notes the new secret only once it has read the answer before.
+                            tokio::time::sleep(RESTART_PAUSE).await;
+                            linking = Some(self.offer(&mut nodes, next_id(), request).await?);
+                        }
+                        continue;
+                    };
                     if self.conclude(&node, *request) {
                         let _ = tokio::time::timeout(SESSION_NOTE_TIMEOUT, nodes.next()).await;
                         if !leaves_within(&mut nodes, RESTART_PAUSE).await {
@@ -181,17 +200,32 @@ impl Connection {
         }
     }
 
+    /// Tells a client that it is linked, if it can prove its side; its answer carries this id.
+    async fn offer(
+        &self,
+        nodes: &mut NodeStream,
+        id: String,
+        request: Box<LinkRequest>,
+    ) -> Result<(String, Box<LinkRequest>)> {
+        let node = stanza::pair_success(&id, &request, self.network.now().timestamp());
+        self.say(nodes, &node).await?;
+        Ok((id, request))
+    }
+
     /// Ends a link with the device's answer. True if the device is linked now.
     fn conclude(&self, answer: &OwnedNodeRef, request: LinkRequest) -> bool {
         let LinkRequest { phone, device, outcome, .. } = request;
         let is_proven = stanza::signed_identity(answer.get())
             .is_some_and(|signed| phone.verify_device(&device.registration.identity_key, &device.details, signed));
         // A phone that has given up does not list the device.
-        let is_linked = is_proven && !outcome.is_closed();
+        let is_linked = is_proven && outcome.as_ref().is_none_or(|outcome| !outcome.is_closed());
+        let id = device.id.clone();
         if is_linked {
             self.network.link(device);
         }
-        let _ = outcome.send(if is_linked { Ok(()) } else { Err(ScanError::Refused) });
+        if let Some(outcome) = outcome {
+            let _ = outcome.send(if is_linked { Ok(id) } else { Err(ScanError::Refused) });
+        }
         is_linked
     }
 
@@ -222,7 +256,7 @@ impl Connection {
         loop {
             match self.wake(&mut nodes, false, None).await? {
                 Wake::Over => return Ok(()),
-                Wake::Rotation | Wake::Look | Wake::Command(Command::Link(_)) => {}
+                Wake::Rotation | Wake::Look | Wake::Command(Command::Link(_) | Command::Type(_)) => {}
                 Wake::Command(Command::Probe(answer)) => {
                     let _ = answer.send(!nodes.is_gone().await);
                 }

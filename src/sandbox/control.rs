@@ -43,6 +43,12 @@ struct Scan {
     value: String,
 }
 
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TypeCode {
+    code: String,
+}
+
 #[derive(Deserialize, Default)]
 #[serde(deny_unknown_fields, default)]
 struct Unlink {
@@ -186,6 +192,11 @@ impl Control {
                 let device = self.network.scan(number, &value).await?;
                 Ok(json(StatusCode::OK, &Linked { device: device.to_string() }))
             }
+            (["phones", number, "type-code"], &Method::POST) => {
+                let TypeCode { code } = read(body)?;
+                let device = self.network.type_code(number, &code).await?;
+                Ok(json(StatusCode::OK, &Linked { device: device.to_string() }))
+            }
             (["phones", number, "unlink"], &Method::POST) => {
                 let device = device(read_or_default::<Unlink>(body)?.device.as_deref())?;
                 let unlinked = self.network.unlink(number, device.as_ref()).ok_or(ScanError::NoPhone)?;
@@ -212,7 +223,7 @@ impl Control {
                 self.network.set_factor(speed.rotation_factor);
                 Ok(json(StatusCode::OK, &speed))
             }
-            (["phones" | "faults" | "clock"] | ["phones", _, "scan" | "unlink"], _) => {
+            (["phones" | "faults" | "clock"] | ["phones", _, "scan" | "type-code" | "unlink"], _) => {
                 Err(ControlError::Method("POST"))
             }
             (["devices"], _) => Err(ControlError::Method("GET")),

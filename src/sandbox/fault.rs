@@ -37,6 +37,8 @@ pub enum FaultKind {
     Ban,
     /// Connections fail with 405: the client's version is no longer accepted; who is connected is cut off.
     Outdated,
+    /// Whoever scans a code is asked for a passkey before the device is linked.
+    Passkey,
     /// Log-ins fail with 403: the account is locked; who is connected is cut off.
     Restrict,
 }

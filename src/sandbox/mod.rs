@@ -31,10 +31,13 @@ mod fault;
 mod listener;
 mod network;
 mod noise;
+mod passkey;
 mod phone;
 pub(crate) mod qr_value;
 mod round;
 mod stanza;
+mod stranger;
+mod type_code;
 mod wire;
 
 pub use archive::ArchiveError;
@@ -163,6 +166,11 @@ impl SandboxHandle {
     /// Lets a phone scan a QR value. Returns once the device has proven its side of the link.
     pub async fn scan(&self, number: &str, value: &str) -> Result<DeviceId, ScanError> {
         self.network.scan(number, value).await
+    }
+
+    /// Types a code into a phone. Returns once the device has proven its side of the link.
+    pub async fn type_code(&self, number: &str, code: &str) -> Result<DeviceId, ScanError> {
+        self.network.type_code(number, code).await
     }
 
     /// Removes devices from an account, all of them if none is named. Returns how many; `None` without such a phone.

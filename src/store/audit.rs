@@ -29,6 +29,8 @@ pub enum Action {
     InstanceStopped,
     /// A fresh connection was wished for.
     InstanceRestarted,
+    /// A code to type was shown.
+    LinkCodeShown,
     /// An instance was unlinked.
     InstanceLoggedOut,
     /// An instance was erased.
@@ -58,6 +60,7 @@ impl Action {
     pub const ALL: &'static [Self] = &[
         Self::InstanceCreated,
         Self::QrShown,
+        Self::LinkCodeShown,
         Self::LinkMinted,
         Self::LinkEnded,
         Self::InstanceStarted,
@@ -86,6 +89,7 @@ impl Action {
             Self::InstanceStarted => "instance.started",
             Self::InstanceStopped => "instance.stopped",
             Self::InstanceRestarted => "instance.restarted",
+            Self::LinkCodeShown => "link_code.shown",
             Self::InstanceLoggedOut => "instance.logged_out",
             Self::InstanceDeleted => "instance.deleted",
             Self::TokenMinted => "token.minted",

@@ -10,7 +10,6 @@ use uuid::Uuid;
 
 use crate::domain::account::AccountId;
 use crate::domain::instance::InstanceId;
-use crate::domain::token::TokenHash;
 
 use super::StoreError;
 
@@ -110,7 +109,7 @@ pub async fn replace(conn: &mut PgConnection, instance: InstanceId, now: DateTim
         .await
         .map_err(StoreError::while_(action))?;
     sqlx::query!(
-        "UPDATE api_token SET expires_at = LEAST(expires_at, $2) WHERE id = ANY($1)",
+        "UPDATE api_token SET expires_at = LEAST(expires_at, $2), changed_at = clock_timestamp() WHERE id = ANY($1)",
         &closed,
         now + AFTER_REPLACEMENT,
     )
@@ -120,12 +119,8 @@ pub async fn replace(conn: &mut PgConnection, instance: InstanceId, now: DateTim
     .map_err(StoreError::while_(action))
 }
 
-/// Ends every link of an instance at once, those that were replaced too: the tokens to forget.
-pub async fn end(
-    conn: &mut PgConnection,
-    instance: InstanceId,
-    now: DateTime<Utc>,
-) -> Result<Vec<TokenHash>, StoreError> {
+/// Ends every link of an instance at once, those that were replaced too: the tokens that are dead now.
+pub async fn end(conn: &mut PgConnection, instance: InstanceId, now: DateTime<Utc>) -> Result<Vec<Uuid>, StoreError> {
     let action = "end the link";
     sqlx::query!(
         "UPDATE link SET closed_at = $2 WHERE instance_id = $1 AND closed_at IS NULL",
@@ -135,19 +130,15 @@ pub async fn end(
     .execute(&mut *conn)
     .await
     .map_err(StoreError::while_(action))?;
-    let hashes = sqlx::query_scalar!(
-        "UPDATE api_token SET revoked_at = $2
-         WHERE instance_id = $1 AND kind = 'link' AND revoked_at IS NULL AND expires_at > $2 RETURNING hash",
+    sqlx::query_scalar!(
+        "UPDATE api_token SET revoked_at = $2, changed_at = clock_timestamp()
+         WHERE instance_id = $1 AND kind = 'link' AND revoked_at IS NULL AND expires_at > $2 RETURNING id",
         instance.as_str(),
         now,
     )
     .fetch_all(conn)
     .await
-    .map_err(StoreError::while_(action))?;
-    hashes
-        .into_iter()
-        .map(|hash| hash.try_into().map(TokenHash).map_err(|_| StoreError::unreadable(action, "hash")))
-        .collect()
+    .map_err(StoreError::while_(action))
 }
 
 /// Whether a link's token may open a new page.

@@ -6,6 +6,8 @@
 //! away, what was decided is published all the same and stored again and again until it holds: the node's own lease,
 //! which lapses then too, bounds for how long.
 
+mod linking;
+
 use std::collections::VecDeque;
 use std::future::Future;
 use std::pin::Pin;
@@ -33,6 +35,8 @@ use super::persist::{Stored, erase, release, store};
 use super::registry::{Command, Departure, Door};
 use super::tally::Tally;
 use super::translate;
+
+use linking::{Linking, Reached};
 
 /// Events of a run that may wait here; beyond it the client waits.
 const EVENTS: usize = 8;
@@ -62,6 +66,7 @@ pub(super) struct Actor {
     permit: Option<Permit>,
     admission: Pending<Permit>,
     answer: Pending<(u64, RunEvent)>,
+    linking: Linking,
     logouts: Vec<oneshot::Sender<(LogoutEnd, SessionView)>>,
     tenure_ended: CancellationToken,
     tally: Tally,
@@ -86,6 +91,7 @@ enum Input {
     Command(Option<Command>),
     Admitted(Permit),
     Answer(u64, RunEvent),
+    Linking(Reached),
     Engine(Option<Tagged>),
     Time,
 }
@@ -122,6 +128,7 @@ impl Actor {
             permit: None,
             admission: None,
             answer: None,
+            linking: Linking::default(),
             logouts: Vec::new(),
             tenure_ended,
             tally,
@@ -145,6 +152,7 @@ impl Actor {
                 Input::Command(Some(command)) => self.command(command).await,
                 Input::Admitted(permit) => self.admitted(permit).await,
                 Input::Answer(run, event) => self.decide(Event::Run { run, event }).await,
+                Input::Linking(reached) => self.reached(reached).await,
                 Input::Engine(told) => self.told(told).await,
                 Input::Time => self.time().await,
             }
@@ -163,6 +171,7 @@ impl Actor {
             command = self.commands.recv() => Input::Command(command),
             permit = when_ready(&mut self.admission) => Input::Admitted(permit),
             (run, event) = when_ready(&mut self.answer) => Input::Answer(run, event),
+            reached = self.linking.next() => Input::Linking(reached),
             told = receive(&mut self.events) => Input::Engine(told),
             () = sleep_until(clock.as_ref(), wake_at) => Input::Time,
         }
@@ -188,6 +197,8 @@ impl Actor {
                 // Nobody waiting for the answer is no reason to do anything else.
                 let _ = reply.send(answer);
             }
+            Command::RequestCode { number, reply } => self.request_code(number, reply).await,
+            Command::AnswerPasskey { answer, reply } => self.answer_passkey(answer, reply).await,
             Command::Logout { force, reply } => {
                 self.logouts.push(reply);
                 self.decide(Event::Logout { force }).await;
@@ -345,6 +356,14 @@ impl Actor {
                 self.ask(run, move |client| async move { translate::unlinked(id, client.logout().await) });
                 None
             }
+            Effect::RequestCode { run, number } => {
+                self.ask_for_code(run, number);
+                None
+            }
+            Effect::AnswerPasskey { run } => {
+                self.hand_in(run);
+                None
+            }
             Effect::Wipe => Some(self.wipe().await),
             Effect::Report { reached } => {
                 if let Some(permit) = self.permit.take() {
@@ -389,6 +408,7 @@ impl Actor {
         // First the channel: a client that waits for room in it could not end.
         self.events = None;
         self.answer = None;
+        self.linking = Linking::default();
         self.permit = None;
         let Some(run) = self.run.take() else { return };
         let ended = if self.end == Some(End::Lost) {

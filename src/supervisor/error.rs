@@ -60,6 +60,28 @@ pub enum QrRefusalKind {
     NotReady,
     /// The same, and the last attempt to reach WhatsApp failed.
     UpstreamUnreachable,
+    /// WhatsApp refused to give a code to type.
+    UpstreamRefused,
+}
+
+/// Why what was asked of a passkey was not handed in.
+#[derive(Debug, thiserror::Error)]
+pub enum PasskeyRefusal {
+    /// Nothing of the kind is asked of this session now.
+    #[error("the session asks for no such answer")]
+    NotAsked {
+        /// The session as it stood then.
+        view: Box<SessionView>,
+    },
+    /// WhatsApp did not take it.
+    #[error("WhatsApp refused what was handed in")]
+    Refused,
+    /// WhatsApp did not answer.
+    #[error("WhatsApp could not be reached to hand it in")]
+    Unreachable,
+    /// The session could not be asked.
+    #[error(transparent)]
+    Supervisor(#[from] SupervisorError),
 }
 
 /// How an unlinking went.

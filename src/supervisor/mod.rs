@@ -10,6 +10,7 @@ mod breaker;
 mod error;
 mod gate;
 mod handle;
+mod link;
 mod persist;
 mod profile_vault;
 mod qr;
@@ -30,9 +31,10 @@ use crate::engine::Engine;
 use crate::store::Store;
 use crate::telemetry::metrics::SessionMeter;
 
-pub use error::{LogoutOutcome, QrRefusal, QrRefusalKind, SupervisorError};
+pub use error::{LogoutOutcome, PasskeyRefusal, QrRefusal, QrRefusalKind, SupervisorError};
 pub use handle::{Census, Supervisor, SupervisorDeps};
 pub use profile_vault::{ProfileVault, ProfileVaultError};
+pub use qr::{Verdict, verdict};
 
 /// What every actor needs.
 struct Deps {

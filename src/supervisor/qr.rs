@@ -14,16 +14,14 @@ use super::handle::Supervisor;
 use super::registry::Door;
 use super::rules::delta;
 
-/// What a session's state answers.
+/// What a session's state answers to a request for a code where it shows none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Verdict {
-    /// Its code.
-    Code,
+pub enum Verdict {
     /// No, whatever happens next.
     Refused(QrRefusalKind),
     /// Something must be started first.
     Heal,
-    /// The next code, if it comes in time.
+    /// What is on its way, if it comes in time.
     Wait,
 }
 
@@ -31,31 +29,41 @@ impl Supervisor {
     /// The live code of a session; waits up to `wait` for one that is on its way. Asking keeps rounds of codes coming
     /// and starts an unlinked session that rests. A linked one is never touched.
     pub async fn qr(&self, id: InstanceId, wait: Duration) -> Result<Arc<QrCode>, QrRefusal> {
+        let until = self.inner().deps.clock.now() + delta(wait);
+        self.shown(id, until, live_code).await
+    }
+
+    /// What `pick` finds in the session's view, as soon as it does and until `until` at the latest.
+    pub(super) async fn shown<T>(
+        &self,
+        id: InstanceId,
+        until: DateTime<Utc>,
+        pick: impl Fn(&SessionView, DateTime<Utc>) -> Option<T>,
+    ) -> Result<T, QrRefusal> {
         let deps = &self.inner().deps;
         let now = deps.clock.now();
         if let Some(door) = deps.registry.get(id) {
             door.note_demand(now);
-            if let Some(code) = live_code(&door.view.borrow(), now) {
-                return Ok(code);
+            if let Some(picked) = pick(&door.view.borrow(), now) {
+                return Ok(picked);
             }
         }
-        let until = now + delta(wait);
         loop {
             // Before anything is claimed or woken: is there anything to start at all?
             let view = self.view(id).await?;
-            match verdict(&view, deps.clock.now()) {
+            match verdict(&view) {
                 Verdict::Refused(kind) => return Err(refused(kind, view)),
-                Verdict::Code | Verdict::Wait => {}
+                Verdict::Wait => {}
                 Verdict::Heal => {
                     let view = self.inner().wish(id, Event::Demand).await?;
-                    if verdict(&view, deps.clock.now()) == Verdict::Heal && view.status == Status::Failed {
+                    if verdict(&view) == Verdict::Heal && view.status == Status::Failed {
                         return Err(refused(QrRefusalKind::NotRecovering, view));
                     }
                 }
             }
             let door = self.inner().door(id).await?;
             door.note_demand(deps.clock.now());
-            match self.await_code(&door, until).await {
+            match self.await_shown(&door, until, &pick).await {
                 Some(answer) => return answer,
                 // The actor left, which it only does when its lease is gone or the node stops.
                 None if deps.clock.now() < until => {}
@@ -64,13 +72,19 @@ impl Supervisor {
         }
     }
 
-    async fn await_code(&self, door: &Door, until: DateTime<Utc>) -> Option<Result<Arc<QrCode>, QrRefusal>> {
+    async fn await_shown<T>(
+        &self,
+        door: &Door,
+        until: DateTime<Utc>,
+        pick: &impl Fn(&SessionView, DateTime<Utc>) -> Option<T>,
+    ) -> Option<Result<T, QrRefusal>> {
         let clock = &self.inner().deps.clock;
         let mut views = door.view.clone();
         let decided = async {
             views
-                .wait_for(|view| match verdict(view, clock.now()) {
-                    Verdict::Code | Verdict::Refused(_) => true,
+                .wait_for(|view| match verdict(view) {
+                    _ if pick(view, clock.now()).is_some() => true,
+                    Verdict::Refused(_) => true,
                     Verdict::Heal => view.status == Status::Failed,
                     Verdict::Wait => false,
                 })
@@ -81,38 +95,41 @@ impl Supervisor {
         let view = tokio::select! {
             biased;
             view = decided => view?,
-            () = clock.sleep_until(until) => {
-                let view = door.view.borrow().clone();
-                let kind = if view.upstream_failing { QrRefusalKind::UpstreamUnreachable } else { QrRefusalKind::NotReady };
-                return Some(Err(refused(kind, view)));
-            }
+            () = clock.sleep_until(until) => return Some(Err(not_ready(door.view.borrow().clone()))),
         };
-        if let Some(code) = live_code(&view, clock.now()) {
-            return Some(Ok(code));
+        if let Some(picked) = pick(&view, clock.now()) {
+            return Some(Ok(picked));
         }
-        let kind = match verdict(&view, clock.now()) {
+        let kind = match verdict(&view) {
             Verdict::Refused(kind) => kind,
             Verdict::Heal if view.status == Status::Failed => QrRefusalKind::NotRecovering,
-            // The code expired between the two looks.
-            Verdict::Heal | Verdict::Code | Verdict::Wait => QrRefusalKind::NotReady,
+            // It went between the two looks.
+            Verdict::Heal | Verdict::Wait => QrRefusalKind::NotReady,
         };
         Some(Err(refused(kind, view)))
     }
 }
 
-fn refused(kind: QrRefusalKind, view: SessionView) -> QrRefusal {
+pub(super) fn refused(kind: QrRefusalKind, view: SessionView) -> QrRefusal {
     QrRefusal::Session { kind, view: Box::new(view) }
+}
+
+/// What was on its way did not come in time.
+pub(super) fn not_ready(view: SessionView) -> QrRefusal {
+    let kind = if view.upstream_failing { QrRefusalKind::UpstreamUnreachable } else { QrRefusalKind::NotReady };
+    refused(kind, view)
 }
 
 fn live_code(view: &SessionView, now: DateTime<Utc>) -> Option<Arc<QrCode>> {
     view.qr.as_ref().filter(|code| code.expires_at > now).map(Arc::clone)
 }
 
-fn verdict(view: &SessionView, now: DateTime<Utc>) -> Verdict {
+/// The table of linking.
+pub fn verdict(view: &SessionView) -> Verdict {
     match view.status {
         Status::Starting if view.reason == Some(Reason::Pairing) => Verdict::Refused(QrRefusalKind::PairingInProgress),
         Status::Failed => match view.reason.and_then(Failure::of) {
-            Some(failure) if failure.heals_on_demand() => Verdict::Heal,
+            Some(failure) if failure.heals_on_demand() && !view.linked => Verdict::Heal,
             Some(_) | None => Verdict::Refused(QrRefusalKind::NotRecovering),
         },
         Status::Working => Verdict::Refused(QrRefusalKind::AlreadyLinked),
@@ -121,7 +138,6 @@ fn verdict(view: &SessionView, now: DateTime<Utc>) -> Verdict {
         }
         Status::Stopped | Status::Starting if view.linked => Verdict::Refused(QrRefusalKind::AlreadyLinked),
         Status::Stopped => Verdict::Heal,
-        Status::ScanQrCode if view.qr.as_ref().is_some_and(|code| code.expires_at > now) => Verdict::Code,
         Status::ScanQrCode | Status::Starting => Verdict::Wait,
     }
 }

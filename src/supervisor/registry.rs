@@ -10,6 +10,9 @@ use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::domain::instance::InstanceId;
+use crate::domain::link_code::LinkCode;
+use crate::domain::passkey::PasskeyAnswer;
+use crate::domain::phone_number::PhoneNumber;
 use crate::domain::session::{Desired, Event, LogoutEnd, SessionView, Status};
 
 use super::error::SupervisorError;
@@ -18,10 +21,31 @@ use super::error::SupervisorError;
 pub(super) enum Command {
     /// An event from outside; answered with the session as it stands after it.
     Wish { event: Event, reply: oneshot::Sender<Result<SessionView, SupervisorError>> },
+    /// A code to type into the phone of this number; answered when there is one, or none comes.
+    RequestCode { number: PhoneNumber, reply: CodeReply },
+    /// What WhatsApp asked of a passkey; answered when WhatsApp has taken it, or not.
+    AnswerPasskey { answer: PasskeyAnswer, reply: PasskeyReply },
     /// Unlink; answered when that ended.
     Logout { force: bool, reply: oneshot::Sender<(LogoutEnd, SessionView)> },
     /// Erase the instance from the database and leave.
     Erase { reply: oneshot::Sender<Result<(), SupervisorError>> },
+}
+
+/// Hears of a code to type.
+pub(super) type CodeReply = oneshot::Sender<Result<Arc<LinkCode>, Denial>>;
+
+/// Hears how the session stands after WhatsApp took what was handed in.
+pub(super) type PasskeyReply = oneshot::Sender<Result<SessionView, Denial>>;
+
+/// Why a step of the linking was not taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Denial {
+    /// The session does not stand where it can be.
+    NotNow,
+    /// WhatsApp refused it.
+    Refused,
+    /// WhatsApp did not answer.
+    Unreachable,
 }
 
 /// The door to one actor.

@@ -64,7 +64,7 @@ impl Tally {
         if let Event::Run { run, event } = event
             && Some(*run) == before.run
         {
-            if matches!(event, RunEvent::CodesExhausted) {
+            if matches!(event, RunEvent::CodesExhausted { .. }) {
                 self.meter.round_exhausted();
             }
             if matches!(event, RunEvent::PairSuccess { .. }) {
@@ -94,6 +94,8 @@ fn cause(phase: &Phase, linked: bool, event: &Event) -> Option<HealCause> {
         | Event::Stop
         | Event::Restart
         | Event::Demand
+        | Event::RequestCode { .. }
+        | Event::AnswerPasskey
         | Event::Logout { .. }
         | Event::Admitted { .. }
         | Event::Wiped
@@ -109,7 +111,7 @@ fn told(phase: &Phase, event: &RunEvent) -> Option<HealCause> {
         RunEvent::ProbeFailed => Some(HealCause::Silent),
         RunEvent::Broken => Some(HealCause::Broken),
         // The end of a round is none of the healer's affairs, whether or not another follows.
-        RunEvent::CodesExhausted
+        RunEvent::CodesExhausted { .. }
         | RunEvent::TransportUp
         | RunEvent::Code { .. }
         | RunEvent::PairSuccess { .. }
@@ -120,8 +122,11 @@ fn told(phase: &Phase, event: &RunEvent) -> Option<HealCause> {
         | RunEvent::Banned { .. }
         | RunEvent::Restricted
         | RunEvent::ClientOutdated
-        | RunEvent::PasskeyRequired
-        | RunEvent::PasskeyConfirmationRequired
+        | RunEvent::PasskeyRequired { .. }
+        | RunEvent::PasskeyConfirmationRequired { .. }
+        | RunEvent::LinkCode(_)
+        | RunEvent::LinkCodeEnded
+        | RunEvent::PasskeyRefused
         | RunEvent::Alive { .. }
         | RunEvent::Unlinked
         | RunEvent::UnlinkFailed => None,

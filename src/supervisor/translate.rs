@@ -7,6 +7,7 @@ use crate::domain::instance::InstanceId;
 use crate::domain::session::RunEvent;
 use crate::engine::{EngineError, EngineEvent};
 
+use super::registry::Denial;
 use super::rules::delta;
 
 /// An event of the current run.
@@ -20,7 +21,7 @@ pub(super) fn told(id: InstanceId, event: EngineEvent) -> RunEvent {
         EngineEvent::QrCode { value, expires_at, attempt } => RunEvent::Code { value, expires_at, attempt },
         EngineEvent::QrCodesExhausted { disconnected } => {
             debug!(instance.id = %id, disconnected, "the codes of the round ran out");
-            RunEvent::CodesExhausted
+            RunEvent::CodesExhausted { disconnected }
         }
         EngineEvent::PairSuccess { profile } => {
             info!(instance.id = %id, "session paired");
@@ -47,8 +48,9 @@ pub(super) fn told(id: InstanceId, event: EngineEvent) -> RunEvent {
             debug!(instance.id = %id, code, "WhatsApp refused the log-in for now");
             RunEvent::Refused
         }
-        EngineEvent::PasskeyRequired => RunEvent::PasskeyRequired,
-        EngineEvent::PasskeyConfirmationRequired => RunEvent::PasskeyConfirmationRequired,
+        EngineEvent::LinkCodeEnded => RunEvent::LinkCodeEnded,
+        EngineEvent::PasskeyRequired { options } => RunEvent::PasskeyRequired { options },
+        EngineEvent::PasskeyConfirmationRequired { code } => RunEvent::PasskeyConfirmationRequired { code },
     }
 }
 
@@ -82,5 +84,17 @@ pub(super) fn unlinked(id: InstanceId, answer: Result<(), EngineError>) -> RunEv
             warn!(instance.id = %id, error = &error as &dyn std::error::Error, "WhatsApp did not confirm the unlinking");
             RunEvent::UnlinkFailed
         }
+    }
+}
+
+/// A step of the linking that was not taken.
+pub(super) fn denied(id: InstanceId, error: &EngineError) -> Denial {
+    warn!(instance.id = %id, error = error as &dyn std::error::Error, "a step of the linking failed");
+    match error {
+        EngineError::Refused { .. } => Denial::Refused,
+        EngineError::Unreachable { .. }
+        | EngineError::LeaseLost
+        | EngineError::Storage { .. }
+        | EngineError::Build { .. } => Denial::Unreachable,
     }
 }

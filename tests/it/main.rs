@@ -29,6 +29,10 @@ mod metrics;
 #[cfg(feature = "sandbox")]
 mod onboarding;
 #[cfg(feature = "sandbox")]
+mod onboarding_code;
+#[cfg(feature = "sandbox")]
+mod onboarding_passkey;
+#[cfg(feature = "sandbox")]
 mod sandbox;
 mod supervisor;
 mod support;

@@ -6,7 +6,7 @@ use sqlx::PgConnection;
 
 use crate::api::error::ApiError;
 use crate::api::extract::{Bound, Read};
-use crate::api::session::time;
+use crate::api::respond::time;
 use crate::domain::account::AccountId;
 use crate::domain::origin::Origin;
 use crate::store::account::{self, Account, InUse};

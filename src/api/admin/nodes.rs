@@ -9,7 +9,7 @@ use uuid::Uuid;
 use crate::api::error::ApiError;
 use crate::api::extract::OperatorCall;
 use crate::api::respond;
-use crate::api::session::time;
+use crate::api::respond::time;
 use crate::store::node;
 
 #[derive(Serialize)]

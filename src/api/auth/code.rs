@@ -40,13 +40,18 @@ pub(super) async fn live(call: &Call, id: InstanceId, wait: Duration) -> Result<
 }
 
 /// Why a session has no code to show (the table of linking).
-fn refusal(refusal: QrRefusal, now: DateTime<Utc>) -> ApiError {
+pub(super) fn refusal(refusal: QrRefusal, now: DateTime<Utc>) -> ApiError {
     let (kind, view) = match refusal {
         QrRefusal::Supervisor(error) => return error.into(),
         QrRefusal::Session { kind, view } => (kind, view),
     };
     let (code, retry_after) = match kind {
         QrRefusalKind::UpstreamUnreachable => return ApiError::UpstreamUnreachable,
+        QrRefusalKind::UpstreamRefused => {
+            return ApiError::UpstreamRefused {
+                what: "to give a code for this number; it may have been asked too often",
+            };
+        }
         QrRefusalKind::AlreadyLinked => ("already_linked", None),
         QrRefusalKind::PairingInProgress => ("pairing_in_progress", Some(PAIRING_RETRY_AFTER)),
         QrRefusalKind::PasskeyRequired | QrRefusalKind::NotRecovering => ("session_status_mismatch", None),

@@ -2,8 +2,10 @@
 
 mod body;
 mod code;
+pub mod passkey;
 pub mod qr;
 pub mod qr_image;
+pub mod request_code;
 mod rounds;
 
 pub(super) use rounds::Rounds;

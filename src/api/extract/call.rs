@@ -256,6 +256,16 @@ impl Call {
         self.within(self.state.qr_limit.check(&(self.caller.token_id, id)))
     }
 
+    /// The limit of codes to type, of this instance.
+    pub fn within_link_code_limit(&self, id: InstanceId) -> Result<(), ApiError> {
+        self.within(self.state.link_code_limit.check(&id))
+    }
+
+    /// Whether something is handed in rather than looked at.
+    pub fn is_post(&self) -> bool {
+        self.request.method() == Method::POST
+    }
+
     /// Whether `Accept` prefers an image to JSON.
     pub fn prefers_image(&self) -> bool {
         let forms = [("application/json", false), ("image/png", true)];

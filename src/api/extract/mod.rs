@@ -5,8 +5,8 @@ mod body;
 mod call;
 mod client_address;
 mod json;
-mod operator_call;
 mod multipart;
+mod operator_call;
 mod parameters;
 mod read;
 

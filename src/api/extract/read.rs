@@ -9,6 +9,8 @@ use uuid::Uuid;
 use crate::api::error::{ApiError, ParameterProblem};
 use crate::domain::instance::{InstanceId, LENGTH};
 use crate::domain::origin::Origin;
+use crate::domain::passkey::PasskeyAssertion;
+use crate::domain::phone_number::PhoneNumber;
 use crate::domain::session::Status;
 use crate::domain::token::Scope;
 
@@ -139,6 +141,25 @@ impl<'a> Read<'a> {
         object.or_else(|| self.wrong(name, "must be a JSON object"))
     }
 
+    /// A phone number, which must be given: text as people type it, or a whole number.
+    pub fn phone_number(&mut self, name: &'static str) -> Option<PhoneNumber> {
+        let text = match self.parameters.get(name) {
+            None => return self.missing(name),
+            Some(Value::String(text)) => text.clone(),
+            Some(Value::Number(number)) => number.to_string(),
+            Some(Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_)) => {
+                return self.wrong(name, "must be a phone number");
+            }
+        };
+        PhoneNumber::parse(&text).map_err(|error| self.wrong::<PhoneNumber>(name, &error.to_string())).ok()
+    }
+
+    /// A WebAuthn assertion: a JSON object; in a query or a form, its text.
+    pub fn assertion(&mut self, name: &'static str) -> Option<PasskeyAssertion> {
+        let object = Value::Object(self.object(name)?);
+        PasskeyAssertion::parse(&object).map_err(|error| self.wrong::<PasskeyAssertion>(name, &error.to_string())).ok()
+    }
+
     /// A session status.
     pub fn status(&mut self, name: &'static str) -> Option<Status> {
         let status = self.parameters.get(name)?.as_str().and_then(Status::parse);
@@ -188,8 +209,14 @@ impl<'a> Read<'a> {
     /// Notes it if a parameter that must be there was not given.
     pub fn require(&mut self, name: &'static str) {
         if self.parameters.get(name).is_none() {
-            self.problems.push(ParameterProblem { name, problem: "is missing".to_owned(), missing: true });
+            self.missing::<()>(name);
         }
+    }
+
+    /// Notes that a parameter was not given.
+    pub fn missing<T>(&mut self, name: &'static str) -> Option<T> {
+        self.problems.push(ParameterProblem { name, problem: "is missing".to_owned(), missing: true });
+        None
     }
 
     /// Notes a problem of a parameter that was given.

@@ -89,8 +89,9 @@ async fn mint(call: &Call) -> Result<Shown, ApiError> {
     if link::lock(&mut tx, call.caller.account_id, id).await?.ok_or(ApiError::SessionNotFound)? {
         return Err(already_linked(id, view.status));
     }
-    let shown = insert(call, &mut tx, id, ttl, return_url).await?;
+    let (token, shown) = insert(call, &mut tx, id, ttl, return_url).await?;
     tx.commit().await.map_err(|error| ApiError::Internal(Box::new(error)))?;
+    call.state.tokens.admit(&token);
     Ok(shown)
 }
 
@@ -101,7 +102,7 @@ async fn insert(
     id: InstanceId,
     ttl: u32,
     return_url: Option<String>,
-) -> Result<Shown, ApiError> {
+) -> Result<(Token, Shown), ApiError> {
     // PostgreSQL keeps microseconds; what is answered now is what is answered later.
     let now = call.state.clock.now().trunc_subsecs(6);
     let expires_at = now + TimeDelta::seconds(ttl.into());
@@ -113,7 +114,8 @@ async fn insert(
     kept_secret::keep(conn, &call.state.vault, (id, token_id), token.expose(), expires_at).await?;
     link::insert(conn, &Link { token_id, instance_id: id, return_url, created_at: now, expires_at }).await?;
     call.record(conn, Action::LinkMinted, id, json!({ "ttl": ttl, "link_last4": token.last4() })).await?;
-    Ok(Shown::new(call, &SecretString::from(token.expose()), expires_at))
+    let shown = Shown::new(call, &SecretString::from(token.expose()), expires_at);
+    Ok((token, shown))
 }
 
 async fn end(call: &Call) -> Result<Shown, ApiError> {
@@ -133,7 +135,9 @@ pub(super) async fn end_all(call: &Call, id: InstanceId) -> Result<(), ApiError>
         call.record(&mut tx, Action::LinkEnded, id, json!({})).await?;
     }
     tx.commit().await.map_err(|error| ApiError::Internal(Box::new(error)))?;
-    call.state.tokens.drop_revoked(&ended);
+    for token_id in ended {
+        call.state.tokens.token_changed(token_id);
+    }
     Ok(())
 }
 

@@ -1,5 +1,7 @@
 //! What a decision asks of the world. The actor performs effects in their order and hands results back as events.
 
+use crate::domain::phone_number::PhoneNumber;
+
 /// Something to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Effect {
@@ -22,6 +24,18 @@ pub enum Effect {
     },
     /// Ask WhatsApp to unlink the device.
     Unlink {
+        /// Over this run's connection.
+        run: u64,
+    },
+    /// Ask WhatsApp for a code to type; [`super::RunEvent::LinkCode`] answers.
+    RequestCode {
+        /// Over this run's connection.
+        run: u64,
+        /// For the phone of this number.
+        number: PhoneNumber,
+    },
+    /// Hand in what was asked of a passkey; only a refusal is answered, by [`super::RunEvent::PasskeyRefused`].
+    AnswerPasskey {
         /// Over this run's connection.
         run: u64,
     },

@@ -1,7 +1,12 @@
 //! What moves a session: its owner's wishes, the passing of time, and what a run of the client tells.
 
-use chrono::{DateTime, TimeDelta, Utc};
+use std::sync::Arc;
 
+use chrono::{DateTime, TimeDelta, Utc};
+use serde_json::Value;
+
+use crate::domain::link_code::LinkCode;
+use crate::domain::phone_number::PhoneNumber;
 use crate::domain::profile::Profile;
 use crate::domain::qr_code::QrValue;
 
@@ -16,6 +21,13 @@ pub enum Event {
     Restart,
     /// Somebody asks for a code.
     Demand,
+    /// Somebody asks for a code to type into the phone of this number.
+    RequestCode {
+        /// Whose phone.
+        number: PhoneNumber,
+    },
+    /// Somebody hands in what WhatsApp asked of a passkey.
+    AnswerPasskey,
     /// The owner wants the device unlinked.
     Logout {
         /// Erase it here even if WhatsApp cannot be told.
@@ -57,8 +69,15 @@ pub enum RunEvent {
         /// Which reference of the round, from 1.
         attempt: u32,
     },
-    /// There are no more codes in this round.
-    CodesExhausted,
+    /// There are no more codes to scan in this round.
+    CodesExhausted {
+        /// Whether the client has ended with them.
+        disconnected: bool,
+    },
+    /// WhatsApp gave the code to type that was asked for.
+    LinkCode(Arc<LinkCode>),
+    /// The code to type is no longer good for anything.
+    LinkCodeEnded,
     /// A phone scanned the code.
     PairSuccess {
         /// Whose phone.
@@ -89,9 +108,17 @@ pub enum RunEvent {
     /// WhatsApp refused for a reason that may pass.
     Refused,
     /// A passkey is wanted.
-    PasskeyRequired,
-    /// The passkey must be confirmed on the phone.
-    PasskeyConfirmationRequired,
+    PasskeyRequired {
+        /// The options of the assertion.
+        options: Value,
+    },
+    /// A person must say that the phone shows the same code.
+    PasskeyConfirmationRequired {
+        /// `ABCD-EFGH`.
+        code: String,
+    },
+    /// WhatsApp did not take what was handed in.
+    PasskeyRefused,
     /// The client cannot go on, for a reason on our side: its state cannot be read or saved.
     Broken,
     /// Data came from WhatsApp.

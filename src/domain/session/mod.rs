@@ -5,6 +5,7 @@
 pub mod backoff;
 pub mod effect;
 pub mod event;
+mod linking;
 pub mod rules;
 pub mod state;
 pub mod status;

@@ -5,6 +5,8 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 
 use crate::domain::instance::InstanceId;
+use crate::domain::link_code::LinkCode;
+use crate::domain::passkey::{PasskeyAsk, PasskeyPrompt};
 use crate::domain::profile::Profile;
 use crate::domain::qr_code::QrCode;
 
@@ -70,19 +72,25 @@ pub enum Phase {
         /// Whether its transport is up.
         reached: bool,
     },
-    /// A code is shown.
+    /// A code waits for a phone.
     Scanning {
         /// The run that brought it.
         run: u64,
-        /// The latest code.
-        qr: Arc<QrCode>,
+        /// The latest code to scan; none is left while only one to type is waited for.
+        qr: Option<Arc<QrCode>>,
+        /// The code to type, if somebody asked for one.
+        typed: Option<Arc<LinkCode>>,
+        /// When a client that went quiet is given up, or the code to type is.
+        deadline: DateTime<Utc>,
     },
     /// WhatsApp wants a passkey.
     Passkey {
         /// The run that is asked.
         run: u64,
-        /// Whether it is the phone's turn to confirm.
-        confirming: bool,
+        /// What for.
+        ask: Arc<PasskeyAsk>,
+        /// It was handed in.
+        answered: bool,
         /// When it is given up.
         deadline: DateTime<Utc>,
     },
@@ -300,8 +308,10 @@ impl State {
                 (Status::Starting, self.starting_reason())
             }
             Phase::Scanning { .. } => (Status::ScanQrCode, None),
-            Phase::Passkey { confirming: false, .. } => (Status::PasskeyRequired, None),
-            Phase::Passkey { confirming: true, .. } => (Status::PasskeyConfirmationRequired, None),
+            Phase::Passkey { ask, .. } => match **ask {
+                PasskeyAsk::Assertion { .. } => (Status::PasskeyRequired, None),
+                PasskeyAsk::Confirmation { .. } => (Status::PasskeyConfirmationRequired, None),
+            },
             Phase::Pairing { .. } => (Status::Starting, Some(Reason::Pairing)),
             Phase::Working { .. } => (Status::Working, None),
             Phase::Failed { failure, .. } => (Status::Failed, Some(failure.reason())),
@@ -332,10 +342,10 @@ impl State {
                     Some(*until)
                 }
             }
-            Phase::Connecting { deadline, .. } | Phase::Passkey { deadline, .. } | Phase::Pairing { deadline, .. } => {
-                Some(*deadline)
-            }
-            Phase::Scanning { qr, .. } => Some(qr.expires_at + rules.first_code_deadline),
+            Phase::Connecting { deadline, .. }
+            | Phase::Scanning { deadline, .. }
+            | Phase::Passkey { deadline, .. }
+            | Phase::Pairing { deadline, .. } => Some(*deadline),
             Phase::Working { proven_at, probing: false, .. } => Some(*proven_at + rules.probe_after),
             Phase::Working { proven_at, probing: true, .. } => Some(*proven_at + rules.liveness_timeout),
             Phase::Failed { retry_at, .. } => *retry_at,
@@ -370,9 +380,34 @@ impl State {
             Phase::Waiting { .. } | Phase::Queued | Phase::Connecting { .. } | Phase::Pairing { .. } => {
                 (false, None, true, self.deadline(rules))
             }
-            Phase::Scanning { qr, .. } => (false, Some(Arc::clone(qr)), false, Some(qr.expires_at)),
+            Phase::Scanning { qr: Some(qr), .. } => (false, Some(Arc::clone(qr)), false, Some(qr.expires_at)),
+            Phase::Scanning { qr: None, deadline, .. } => (false, None, true, Some(*deadline)),
             Phase::Working { .. } => (true, None, false, None),
             Phase::Failed { retry_at, .. } => (false, None, retry_at.is_some(), retry_at.or(self.refused_until)),
+        };
+        let link_code = match &self.phase {
+            Phase::Scanning { typed, .. } => typed.clone(),
+            Phase::Stopped
+            | Phase::Waiting { .. }
+            | Phase::Queued
+            | Phase::Connecting { .. }
+            | Phase::Passkey { .. }
+            | Phase::Pairing { .. }
+            | Phase::Working { .. }
+            | Phase::Failed { .. } => None,
+        };
+        let passkey = match &self.phase {
+            Phase::Passkey { ask, answered, deadline, .. } => {
+                Some(PasskeyPrompt { ask: Arc::clone(ask), answered: *answered, expires_at: *deadline })
+            }
+            Phase::Stopped
+            | Phase::Waiting { .. }
+            | Phase::Queued
+            | Phase::Connecting { .. }
+            | Phase::Scanning { .. }
+            | Phase::Pairing { .. }
+            | Phase::Working { .. }
+            | Phase::Failed { .. } => None,
         };
         SessionView {
             instance_id,
@@ -383,6 +418,8 @@ impl State {
             linked: self.linked,
             me: self.me.clone(),
             qr,
+            link_code,
+            passkey,
             liveness: Liveness { connected, last_seen_at: self.last_seen_at, last_event_at: self.last_event_at },
             next_change_at,
             upstream_failing: self.upstream_failing,

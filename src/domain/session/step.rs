@@ -42,6 +42,8 @@ impl<R: Rng> Decision<'_, R> {
             Event::Stop => self.stop(),
             Event::Restart => self.restart(),
             Event::Demand => self.demand(),
+            Event::RequestCode { number } => self.request_code(number),
+            Event::AnswerPasskey => self.answer_passkey(),
             Event::Logout { force } => self.logout(force),
             Event::Tick => self.tick(),
             Event::Admitted { run } => self.admitted(run),
@@ -206,10 +208,10 @@ impl<R: Rng> Decision<'_, R> {
                     }
                 }
             }
-            Phase::Scanning { ref qr, .. } => {
-                // The client rotates codes itself; one that went quiet is started again.
-                if self.now >= qr.expires_at + self.rules.first_code_deadline {
-                    self.stalled();
+            Phase::Scanning { ref qr, deadline, .. } => {
+                if self.now >= deadline {
+                    // The client rotates codes itself; one that went quiet is started again.
+                    if qr.is_some() { self.stalled() } else { self.round_over() }
                 }
             }
             Phase::Passkey { deadline, .. } => {

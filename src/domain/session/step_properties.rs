@@ -6,11 +6,12 @@ use chrono::{DateTime, TimeDelta, Utc};
 use proptest::prelude::*;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
+use serde_json::Value;
 
 use crate::domain::profile::Profile;
 use crate::domain::qr_code::QrValue;
 
-use super::step_tests::{RULES, at};
+use super::step_tests::{RULES, at, link_code, number};
 use super::*;
 
 #[derive(Debug, Clone)]
@@ -33,6 +34,8 @@ fn moves() -> impl Strategy<Value = Vec<Move>> {
         Just(Event::Stop),
         Just(Event::Restart),
         Just(Event::Demand),
+        Just(Event::RequestCode { number: number() }),
+        Just(Event::AnswerPasskey),
         any::<bool>().prop_map(|force| Event::Logout { force }),
     ];
     let told = prop_oneof![
@@ -43,7 +46,9 @@ fn moves() -> impl Strategy<Value = Vec<Move>> {
             expires_at: at(0) + TimeDelta::seconds(i64::from(attempt) * 20),
             attempt,
         }),
-        Just(RunEvent::CodesExhausted),
+        any::<bool>().prop_map(|disconnected| RunEvent::CodesExhausted { disconnected }),
+        (0_i64..200).prop_map(|s| RunEvent::LinkCode(link_code(at(s)))),
+        Just(RunEvent::LinkCodeEnded),
         Just(RunEvent::PairSuccess { profile: profile() }),
         Just(RunEvent::PairFailed),
         Just(RunEvent::Connected { profile: profile() }),
@@ -54,8 +59,9 @@ fn moves() -> impl Strategy<Value = Vec<Move>> {
         Just(RunEvent::Restricted),
         Just(RunEvent::ClientOutdated),
         Just(RunEvent::Refused),
-        Just(RunEvent::PasskeyRequired),
-        Just(RunEvent::PasskeyConfirmationRequired),
+        Just(RunEvent::PasskeyRequired { options: Value::Null }),
+        Just(RunEvent::PasskeyConfirmationRequired { code: "ABCD-EFGH".into() }),
+        Just(RunEvent::PasskeyRefused),
         Just(RunEvent::Broken),
         (-100_i64..100).prop_map(|s| RunEvent::Alive { at: at(s) }),
         Just(RunEvent::ProbeFailed),
@@ -183,7 +189,10 @@ impl World {
                     self.proven_at = None;
                 }
                 Effect::End { run } => assert!(self.alive.remove(&run), "ended a run that was not there"),
-                Effect::Probe { run } | Effect::Unlink { run } => {
+                Effect::Probe { run }
+                | Effect::Unlink { run }
+                | Effect::RequestCode { run, .. }
+                | Effect::AnswerPasskey { run } => {
                     assert!(self.alive.contains(&run) || before.phase.run() == Some(run));
                 }
                 Effect::Wipe => {
@@ -233,8 +242,12 @@ impl World {
             assert!(!view.liveness.connected);
         }
 
-        // A code if and only if one is to be scanned.
-        assert_eq!(view.qr.is_some(), view.status == Status::ScanQrCode);
+        // A code to scan, or one to type that outlives it, if and only if that is shown.
+        assert!(view.qr.is_none() || view.status == Status::ScanQrCode);
+        assert!(view.link_code.is_none() || view.status == Status::ScanQrCode);
+        assert!(view.status != Status::ScanQrCode || view.qr.is_some() || state.deadline(&RULES).is_some());
+        let is_asked = matches!(view.status, Status::PasskeyRequired | Status::PasskeyConfirmationRequired);
+        assert_eq!(view.passkey.is_some(), is_asked);
         assert!(!(view.qr.is_some() && view.linked));
 
         // Linked never stalls, and waiting for WhatsApp never fails anybody.

@@ -1,10 +1,15 @@
 //! The table of session states, row by row.
 
+use std::sync::Arc;
+
 use chrono::{DateTime, TimeDelta, Utc};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
+use serde_json::json;
 
 use crate::domain::instance::InstanceId;
+use crate::domain::link_code::{LinkCode, VALIDITY};
+use crate::domain::phone_number::PhoneNumber;
 use crate::domain::profile::Profile;
 use crate::domain::qr_code::QrValue;
 
@@ -30,6 +35,14 @@ pub(super) const RULES: Rules = Rules {
 
 pub(super) fn at(seconds: i64) -> DateTime<Utc> {
     DateTime::UNIX_EPOCH + TimeDelta::days(20_000) + TimeDelta::seconds(seconds)
+}
+
+pub(super) fn number() -> PhoneNumber {
+    PhoneNumber::parse("201012345678").unwrap()
+}
+
+pub(super) fn link_code(expires_at: DateTime<Utc>) -> Arc<LinkCode> {
+    Arc::new(LinkCode::new("ABCDEFGH", number(), expires_at).unwrap())
 }
 
 fn me() -> Profile {
@@ -102,6 +115,8 @@ impl Scene {
                 | Effect::End { .. }
                 | Effect::Probe { .. }
                 | Effect::Unlink { .. }
+                | Effect::RequestCode { .. }
+                | Effect::AnswerPasskey { .. }
                 | Effect::Report { .. }
                 | Effect::LogoutDone(_) => {}
             }
@@ -126,7 +141,7 @@ impl Scene {
         if asked {
             self.on(Event::Demand);
         }
-        self.tell(RunEvent::CodesExhausted);
+        self.tell(RunEvent::CodesExhausted { disconnected: true });
     }
 
     fn meet_deadline(&mut self) {
@@ -513,10 +528,119 @@ fn after_a_restart_of_the_gateway_everything_but_what_finally_failed_runs_again(
 #[test]
 fn a_passkey_that_never_comes_ends_the_round() {
     let mut scene = Scene::scanning();
-    scene.tell(RunEvent::PasskeyRequired);
+    scene.tell(RunEvent::PasskeyRequired { options: json!({ "challenge": "AQID" }) });
     assert_eq!(scene.shown(), (Status::PasskeyRequired, None));
-    scene.tell(RunEvent::PasskeyConfirmationRequired);
+    scene.tell(RunEvent::PasskeyConfirmationRequired { code: "ABCD-EFGH".into() });
     assert_eq!(scene.shown(), (Status::PasskeyConfirmationRequired, None));
     scene.meet_deadline();
     assert_eq!(scene.shown(), (Status::Failed, Some(Reason::QrNotScanned)));
+}
+
+#[test]
+fn the_end_of_the_codes_to_scan_ends_no_code_to_type() {
+    let mut scene = Scene::scanning();
+    scene.pass(TimeDelta::seconds(50));
+    scene.code(2);
+    scene.on(Event::RequestCode { number: number() });
+    let run = scene.run;
+    assert!(scene.took(Effect::RequestCode { run, number: number() }));
+    scene.tell(RunEvent::LinkCode(link_code(scene.now + VALIDITY)));
+    scene.on(Event::RequestCode { number: number() });
+    assert!(!scene.took(Effect::RequestCode { run, number: number() }), "asked twice, one code");
+    scene.pass(TimeDelta::seconds(20));
+    scene.tell(RunEvent::CodesExhausted { disconnected: false });
+    let view = scene.view();
+    assert_eq!((view.status, view.qr.is_some(), view.link_code.is_some()), (Status::ScanQrCode, false, true));
+    scene.pass(TimeDelta::seconds(159));
+    assert_eq!(scene.shown(), (Status::ScanQrCode, None));
+    assert!(!scene.took(Effect::End { run }));
+    scene.on(Event::Demand);
+    scene.pass(TimeDelta::seconds(12));
+    assert!(scene.took(Effect::End { run }));
+    assert_eq!(scene.shown().0, Status::Starting, "the next round, since somebody still asks");
+}
+
+#[test]
+fn without_a_code_to_type_or_with_the_client_gone_the_round_is_over() {
+    for (typed, disconnected) in [(false, false), (true, true)] {
+        let mut scene = Scene::scanning();
+        if typed {
+            scene.on(Event::RequestCode { number: number() });
+            scene.tell(RunEvent::LinkCode(link_code(scene.now + VALIDITY)));
+        }
+        scene.tell(RunEvent::CodesExhausted { disconnected });
+        assert_eq!(scene.shown(), (Status::Failed, Some(Reason::QrNotScanned)));
+    }
+}
+
+#[test]
+fn a_code_for_another_phone_takes_the_former_ones_place() {
+    let mut scene = Scene::scanning();
+    scene.on(Event::RequestCode { number: number() });
+    scene.tell(RunEvent::LinkCode(link_code(scene.now + VALIDITY)));
+    let other = PhoneNumber::parse("4917012345678").unwrap();
+    scene.on(Event::RequestCode { number: other });
+    let run = scene.run;
+    assert!(scene.took(Effect::RequestCode { run, number: other }));
+    assert!(scene.view().link_code.is_none());
+}
+
+#[test]
+fn a_code_to_type_that_is_written_off_leaves_those_to_scan() {
+    let mut scene = Scene::scanning();
+    scene.on(Event::RequestCode { number: number() });
+    scene.tell(RunEvent::LinkCode(link_code(scene.now + VALIDITY)));
+    scene.tell(RunEvent::LinkCodeEnded);
+    let view = scene.view();
+    assert_eq!((view.status, view.qr.is_some(), view.link_code.is_some()), (Status::ScanQrCode, true, false));
+}
+
+#[test]
+fn a_code_to_type_is_asked_for_only_where_one_can_be_scanned() {
+    for mut scene in [Scene::fresh(), Scene::working()] {
+        scene.on(Event::RequestCode { number: number() });
+        assert!(!scene.effects.iter().any(|effect| matches!(effect, Effect::RequestCode { .. })));
+    }
+}
+
+#[test]
+fn an_assertion_that_is_refused_may_be_handed_in_again_and_a_failed_confirmation_ends_it() {
+    let mut scene = Scene::scanning();
+    let run = scene.run;
+    let options = json!({ "challenge": "AQID" });
+    scene.tell(RunEvent::PasskeyRequired { options });
+    let asked = |scene: &Scene| scene.effects.iter().filter(|effect| **effect == Effect::AnswerPasskey { run }).count();
+    scene.on(Event::AnswerPasskey);
+    scene.on(Event::AnswerPasskey);
+    assert_eq!((asked(&scene), scene.view().passkey.unwrap().answered), (1, true), "one at a time");
+    scene.tell(RunEvent::PasskeyRefused);
+    assert_eq!(scene.shown(), (Status::PasskeyRequired, None));
+    scene.on(Event::AnswerPasskey);
+    assert_eq!(asked(&scene), 2);
+    scene.code(2);
+    assert_eq!(scene.shown(), (Status::PasskeyRequired, None), "the client's codes go on and mean nothing");
+    scene.tell(RunEvent::PasskeyConfirmationRequired { code: "ABCD-EFGH".into() });
+    scene.on(Event::AnswerPasskey);
+    scene.tell(RunEvent::PasskeyRefused);
+    assert_eq!(scene.shown(), (Status::Failed, Some(Reason::PairingRejected)));
+}
+
+#[test]
+fn a_new_connection_knows_nothing_of_a_code_to_type() {
+    let mut scene = Scene::scanning();
+    scene.on(Event::RequestCode { number: number() });
+    scene.tell(RunEvent::LinkCode(link_code(scene.now + VALIDITY)));
+    scene.tell(RunEvent::TransportUp);
+    let view = scene.view();
+    assert_eq!((view.status, view.qr.is_some(), view.link_code.is_some()), (Status::ScanQrCode, true, false));
+}
+
+#[test]
+fn a_new_connection_knows_nothing_of_a_passkey_asked_over_the_last() {
+    let mut scene = Scene::scanning();
+    scene.tell(RunEvent::PasskeyRequired { options: json!({}) });
+    scene.tell(RunEvent::TransportUp);
+    assert_eq!(scene.shown(), (Status::Starting, None));
+    scene.code(3);
+    assert_eq!(scene.shown(), (Status::ScanQrCode, None));
 }

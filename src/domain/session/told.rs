@@ -1,15 +1,13 @@
 //! What a run of the client tells, and what follows: the second half of the decisions in [`super::step`].
 
-use std::sync::Arc;
-
 use rand::Rng;
 
+use crate::domain::passkey::PasskeyAsk;
 use crate::domain::profile::Profile;
 use crate::domain::qr_code::QrCode;
 
 use super::effect::Effect;
 use super::event::RunEvent;
-use super::rules::PASSKEY_DEADLINE;
 use super::state::{Failure, Phase};
 use super::step::Decision;
 
@@ -19,6 +17,8 @@ impl<R: Rng> Decision<'_, R> {
         match event {
             RunEvent::TransportUp => self.transport_up(run),
             RunEvent::ConnectFailed | RunEvent::Refused => self.unreachable(),
+            // The client goes on rotating codes while a passkey is asked for.
+            RunEvent::Code { .. } if matches!(self.state.phase, Phase::Passkey { .. }) => self.seen(),
             RunEvent::Code { value, expires_at, attempt } => {
                 // Only a device without keys is offered a code: whatever was believed of a link is out of date.
                 self.state.linked = false;
@@ -34,7 +34,9 @@ impl<R: Rng> Decision<'_, R> {
                     self.erase(true);
                 }
             }
-            RunEvent::CodesExhausted => self.round_over(),
+            RunEvent::CodesExhausted { disconnected } => self.codes_exhausted(disconnected),
+            RunEvent::LinkCode(code) => self.link_code(code),
+            RunEvent::LinkCodeEnded => self.link_code_ended(),
             RunEvent::PairSuccess { profile } => {
                 self.seen();
                 self.paired(profile);
@@ -61,8 +63,9 @@ impl<R: Rng> Decision<'_, R> {
                 self.reached();
                 self.fail(Failure::ClientOutdated, None);
             }
-            RunEvent::PasskeyRequired => self.passkey(run, false),
-            RunEvent::PasskeyConfirmationRequired => self.passkey(run, true),
+            RunEvent::PasskeyRequired { options } => self.passkey(run, PasskeyAsk::Assertion { options }),
+            RunEvent::PasskeyConfirmationRequired { code } => self.passkey(run, PasskeyAsk::Confirmation { code }),
+            RunEvent::PasskeyRefused => self.passkey_refused(),
             RunEvent::Broken => self.try_again(),
             RunEvent::Alive { at } => self.alive(run, at.min(self.now)),
             RunEvent::Unlinked => {
@@ -79,7 +82,7 @@ impl<R: Rng> Decision<'_, R> {
     }
 
     /// There is no link any more: a failure, or just what an unlinking under way wanted.
-    fn unlinked(&mut self, failure: Failure) {
+    pub(super) fn unlinked(&mut self, failure: Failure) {
         if self.state.logout.is_some() {
             self.erase(true);
         } else {
@@ -88,12 +91,12 @@ impl<R: Rng> Decision<'_, R> {
         }
     }
 
-    fn seen(&mut self) {
+    pub(super) fn seen(&mut self) {
         self.state.last_seen_at = Some(self.now);
     }
 
     /// WhatsApp itself answered.
-    fn reached(&mut self) {
+    pub(super) fn reached(&mut self) {
         self.seen();
         self.state.upstream_failing = false;
         self.effects.push(Effect::Report { reached: true });
@@ -106,33 +109,21 @@ impl<R: Rng> Decision<'_, R> {
             Phase::Connecting { deadline, .. } => {
                 self.state.phase = Phase::Connecting { run, deadline, reached: true };
             }
+            // A code to type was given over the connection before; codes to scan come anew.
+            Phase::Scanning { qr: Some(_), ref mut typed, .. } => *typed = None,
+            // So was what is asked of a passkey.
+            Phase::Passkey { .. } | Phase::Scanning { qr: None, .. } => {
+                let deadline = self.now + self.rules.first_code_deadline;
+                self.state.phase = Phase::Connecting { run, deadline, reached: true };
+            }
             // In the middle ones the client made its connection again, as it does after a scan.
-            Phase::Scanning { .. }
-            | Phase::Passkey { .. }
-            | Phase::Pairing { .. }
+            Phase::Pairing { .. }
             | Phase::Working { .. }
             | Phase::Stopped
             | Phase::Waiting { .. }
             | Phase::Queued
             | Phase::Failed { .. } => {}
         }
-    }
-
-    /// Shows a code; one that is told twice keeps the bodies that were made of it.
-    fn show(&mut self, run: u64, code: QrCode) {
-        let qr = match &self.state.phase {
-            Phase::Scanning { qr, .. } if qr.value == code.value && qr.expires_at == code.expires_at => Arc::clone(qr),
-            Phase::Scanning { .. }
-            | Phase::Stopped
-            | Phase::Waiting { .. }
-            | Phase::Queued
-            | Phase::Connecting { .. }
-            | Phase::Passkey { .. }
-            | Phase::Pairing { .. }
-            | Phase::Working { .. }
-            | Phase::Failed { .. } => Arc::new(code),
-        };
-        self.state.phase = Phase::Scanning { run, qr };
     }
 
     fn paired(&mut self, profile: Profile) {
@@ -167,11 +158,6 @@ impl<R: Rng> Decision<'_, R> {
             Phase::Scanning { .. } | Phase::Passkey { .. } | Phase::Pairing { .. } => self.try_again(),
             Phase::Stopped | Phase::Waiting { .. } | Phase::Queued | Phase::Failed { .. } => {}
         }
-    }
-
-    fn passkey(&mut self, run: u64, confirming: bool) {
-        self.reached();
-        self.state.phase = Phase::Passkey { run, confirming, deadline: self.now + PASSKEY_DEADLINE };
     }
 
     fn alive(&mut self, run: u64, at: chrono::DateTime<chrono::Utc>) {

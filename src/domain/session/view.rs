@@ -5,6 +5,8 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 
 use crate::domain::instance::InstanceId;
+use crate::domain::link_code::LinkCode;
+use crate::domain::passkey::PasskeyPrompt;
 use crate::domain::profile::Profile;
 use crate::domain::qr_code::QrCode;
 
@@ -29,6 +31,10 @@ pub struct SessionView {
     pub me: Option<Profile>,
     /// The live code, in [`Status::ScanQrCode`] only.
     pub qr: Option<Arc<QrCode>>,
+    /// The latest code to type, in [`Status::ScanQrCode`] only; it may have expired.
+    pub link_code: Option<Arc<LinkCode>>,
+    /// What is asked of a passkey, in the two states that say so.
+    pub passkey: Option<PasskeyPrompt>,
     /// What proves the connection.
     pub liveness: Liveness,
     /// When the session is next expected to change by itself; what `Retry-After` is made from.

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use parking_lot::Mutex;
 use tokio::sync::mpsc;
 use tracing::{info, warn};
@@ -15,6 +16,7 @@ use wacore::types::events::{ConnectFailureReason, Event, EventHandler, EventInte
 use wacore::types::message::MessageCategory;
 use wacore_binary::Jid;
 use whatsapp_rust::Client;
+use whatsapp_rust::passkey::parse_request_options;
 
 use crate::domain::clock::Clock;
 use crate::domain::instance::InstanceId;
@@ -38,6 +40,8 @@ const KINDS: &[EventKind] = &[
     EventKind::QrScannedWithoutMultidevice,
     EventKind::PairSuccess,
     EventKind::PairError,
+    EventKind::PairingCodeRefresh,
+    EventKind::PairingCodeError,
     EventKind::PairPasskeyRequest,
     EventKind::PairPasskeyConfirmation,
     EventKind::PairPasskeyError,
@@ -112,6 +116,11 @@ impl Listener {
     /// Nothing is said from now on.
     pub(super) fn mute(&self) {
         self.state.lock().muted = true;
+    }
+
+    /// The time.
+    pub(super) fn now(&self) -> DateTime<Utc> {
+        self.clock.now()
     }
 
     /// The device was removed from its account during this run.
@@ -253,8 +262,12 @@ impl EventHandler for Listener {
                 },
             },
             Event::PairError(error) => EngineEvent::PairFailed { cause: pairing_cause(&error.error) },
-            Event::PairPasskeyRequest(_) => EngineEvent::PasskeyRequired,
-            Event::PairPasskeyConfirmation(_) => EngineEvent::PasskeyConfirmationRequired,
+            // The code itself is the answer to whoever asked for it.
+            Event::PairingCodeRefresh(_) | Event::PairingCodeError(_) => EngineEvent::LinkCodeEnded,
+            Event::PairPasskeyRequest(request) => passkey_options(&request.request_options_json),
+            Event::PairPasskeyConfirmation(confirmation) => {
+                EngineEvent::PasskeyConfirmationRequired { code: confirmation.code.clone() }
+            }
             Event::PairPasskeyError(_) => EngineEvent::PairFailed { cause: "the passkey was not accepted".to_owned() },
             Event::Connected(_) => self.connected(),
             Event::Disconnected(end) => {
@@ -320,8 +333,19 @@ fn ends_the_run(event: &EngineEvent) -> bool {
         | EngineEvent::PairSuccess { .. }
         | EngineEvent::PairFailed { .. }
         | EngineEvent::Connected { .. }
-        | EngineEvent::PasskeyRequired
-        | EngineEvent::PasskeyConfirmationRequired => false,
+        | EngineEvent::LinkCodeEnded
+        | EngineEvent::PasskeyRequired { .. }
+        | EngineEvent::PasskeyConfirmationRequired { .. } => false,
+    }
+}
+
+/// What WhatsApp wants of a passkey, if an authenticator could read it.
+fn passkey_options(json: &str) -> EngineEvent {
+    match (parse_request_options(json), serde_json::from_str(json)) {
+        (Ok(_), Ok(options)) => EngineEvent::PasskeyRequired { options },
+        (Ok(_) | Err(_), _) => {
+            EngineEvent::PairFailed { cause: "what is asked of the passkey could not be read".to_owned() }
+        }
     }
 }
 

@@ -11,9 +11,14 @@ use tracing::{debug, warn};
 use wacore::iq::devices::RemoveCompanionDeviceSpec;
 use wacore::iq::keepalive::KeepaliveSpec;
 use whatsapp_rust::bot::{Bot, BotHandle};
+use whatsapp_rust::pair_code::{PairCodeError, PairCodeOptions, PairError};
+use whatsapp_rust::passkey::Assertion;
 use whatsapp_rust::{Client, IqError};
 
 use crate::domain::instance::InstanceId;
+use crate::domain::link_code::{LinkCode, VALIDITY};
+use crate::domain::passkey::PasskeyAnswer;
+use crate::domain::phone_number::PhoneNumber;
 use crate::engine::{EngineError, EngineEvent, EngineRun, EventSender, RunId, Tagged};
 
 use super::listener::Listener;
@@ -21,6 +26,9 @@ use super::runtime::RunRuntime;
 
 /// How long a client may take to flush its state and close its connection before its tasks are dropped.
 const FAREWELL: Duration = Duration::from_secs(10);
+
+/// What deriving a key from a code may take on a busy machine, beside WhatsApp's time to answer.
+const KEY_DERIVATION: Duration = Duration::from_secs(10);
 
 /// A run of the client.
 pub(super) struct Run {
@@ -101,6 +109,43 @@ impl EngineRun for Run {
         request.await.map_err(|error| failed(ACTION, &error))
     }
 
+    async fn request_code(&self, number: PhoneNumber) -> Result<LinkCode, EngineError> {
+        const ACTION: &str = "give a code to type";
+        let unreachable = |cause: &str| EngineError::Unreachable { action: ACTION, cause: cause.to_owned() };
+        // The library refuses a second code while one is outstanding, lest a phone be given a key for the other.
+        self.client.cancel_pair_code().await;
+        let expires_at = self.listener.now() + VALIDITY;
+        let options = PairCodeOptions { phone_number: number.digits(), ..PairCodeOptions::default() };
+        let code = tokio::time::timeout(self.request_timeout + KEY_DERIVATION, self.client.pair_with_code(options));
+        let code =
+            code.await.map_err(|_| unreachable("no answer in time"))?.map_err(|error| no_code(ACTION, &error))?;
+        LinkCode::new(&code, number, expires_at)
+            .ok_or_else(|| EngineError::Refused { action: ACTION, cause: "the code has another form".to_owned() })
+    }
+
+    async fn answer_passkey(&self, answer: PasskeyAnswer) -> Result<(), EngineError> {
+        const ACTION: &str = "take what was asked of a passkey";
+        let client = &self.client;
+        let handed_in = async {
+            match answer {
+                PasskeyAnswer::Assertion(assertion) => {
+                    let (assertion_json, credential_id) = (assertion.json, assertion.credential_id);
+                    client.send_passkey_response(Assertion { assertion_json, credential_id }).await
+                }
+                PasskeyAnswer::Confirmed => client.send_passkey_confirmation().await,
+            }
+        };
+        match tokio::time::timeout(self.request_timeout, handed_in).await {
+            Ok(Ok(())) => Ok(()),
+            // The library does not tell a refusal from a connection that broke, except by words that quote stanzas.
+            Ok(Err(_)) if self.client.is_connected() => {
+                Err(EngineError::Refused { action: ACTION, cause: "the request was answered with an error".to_owned() })
+            }
+            Ok(Err(_)) => Err(EngineError::Unreachable { action: ACTION, cause: "the connection is gone".to_owned() }),
+            Err(_) => Err(EngineError::Unreachable { action: ACTION, cause: "no answer in time".to_owned() }),
+        }
+    }
+
     fn last_data_received(&self) -> Option<DateTime<Utc>> {
         let at = self.client.stats().last_data_received_ms;
         i64::try_from(at).ok().filter(|at| *at > 0).and_then(DateTime::from_timestamp_millis)
@@ -131,6 +176,18 @@ fn failed(action: &'static str, error: &IqError) -> EngineError {
         IqError::Timeout => EngineError::Unreachable { action, cause: "no answer in time".to_owned() },
         // The others quote stanzas, which hold addresses.
         _ => EngineError::Unreachable { action, cause: "the connection is gone".to_owned() },
+    }
+}
+
+/// Why there is no code to type, in the engine's words.
+fn no_code(action: &'static str, error: &PairError) -> EngineError {
+    match error {
+        PairError::RequestFailed(error) => failed(action, error),
+        PairError::PairCode(PairCodeError::Cancelled | PairCodeError::CodeAlreadyOutstanding { .. }) => {
+            EngineError::Unreachable { action, cause: "another request came in between".to_owned() }
+        }
+        // The library's own checks, and those it may yet get.
+        _ => EngineError::Refused { action, cause: "the library refused the number or the answer".to_owned() },
     }
 }
 

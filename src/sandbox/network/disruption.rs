@@ -84,7 +84,9 @@ impl Network {
             }
             FaultKind::Restrict => Some(Refusal::Locked),
             FaultKind::Outdated => Some(Refusal::Outdated),
-            FaultKind::Silent | FaultKind::NoCode | FaultKind::HalfOpen | FaultKind::Replace => None,
+            FaultKind::Silent | FaultKind::NoCode | FaultKind::HalfOpen | FaultKind::Replace | FaultKind::Passkey => {
+                None
+            }
         }
     }
 
@@ -135,7 +137,7 @@ impl State {
                     }
                 }
             }
-            FaultKind::Refuse | FaultKind::Silent | FaultKind::NoCode | FaultKind::HalfOpen => {}
+            FaultKind::Refuse | FaultKind::Silent | FaultKind::NoCode | FaultKind::HalfOpen | FaultKind::Passkey => {}
         }
     }
 }

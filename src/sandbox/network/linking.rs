@@ -15,7 +15,7 @@ use crate::sandbox::qr_value::QrValue;
 use crate::sandbox::round::{REFERENCES, Round};
 
 /// A phone gives up when the device it links has not answered for this long.
-const LINK_TIMEOUT: Duration = Duration::from_secs(20);
+pub(super) const LINK_TIMEOUT: Duration = Duration::from_secs(20);
 /// So many references that can no longer be scanned are remembered, to tell a late scan from an unknown code.
 const SPENT_REFERENCES: usize = 16_384;
 
@@ -64,8 +64,8 @@ pub(in crate::sandbox) struct LinkRequest {
     pub(in crate::sandbox) device: Device,
     /// The content of `<device-identity>`.
     pub(in crate::sandbox) signed_identity: Vec<u8>,
-    /// Told how it went; the phone gives up when this is dropped.
-    pub(in crate::sandbox) outcome: oneshot::Sender<Result<(), ScanError>>,
+    /// Told how it went, unless the phone has been told already; the phone gives up when the other end is dropped.
+    pub(in crate::sandbox) outcome: Option<oneshot::Sender<Result<DeviceId, ScanError>>>,
 }
 
 /// What is known of a reference.
@@ -108,7 +108,7 @@ impl References {
     }
 
     /// Finds whoever shows a code, checks that it is theirs, and uses it up.
-    fn take(&mut self, value: &QrValue<'_>, now: DateTime<Utc>) -> Result<(SocketId, &Pairing), ScanError> {
+    fn take(&mut self, value: &QrValue<'_>, now: DateTime<Utc>) -> Result<SocketId, ScanError> {
         let reference = self.by_text.get_mut(value.reference).ok_or(ScanError::Unknown)?;
         let (socket, index) = match reference {
             Reference::Live(socket, index) => (*socket, *index),
@@ -124,7 +124,7 @@ impl References {
             return Err(ScanError::Unknown);
         }
         *reference = Reference::Used;
-        Ok((socket, pairing))
+        Ok(socket)
     }
 }
 
@@ -207,9 +207,9 @@ impl Network {
 
     /// A phone scans a value. Returns once the device has proven its side of the link.
     pub(in crate::sandbox) async fn scan(self: &Arc<Self>, number: &str, value: &str) -> Result<DeviceId, ScanError> {
-        let (id, linked) = self.request_link(number, value)?;
+        let linked = self.request_link(number, value)?;
         match tokio::time::timeout(LINK_TIMEOUT, linked).await {
-            Ok(Ok(outcome)) => outcome.map(|()| id),
+            Ok(Ok(outcome)) => outcome,
             // The connection ended before the client answered.
             Ok(Err(_)) => Err(ScanError::Expired),
             Err(_) => Err(ScanError::Silent),
@@ -220,26 +220,49 @@ impl Network {
         &self,
         number: &str,
         value: &str,
-    ) -> Result<(DeviceId, oneshot::Receiver<Result<(), ScanError>>), ScanError> {
+    ) -> Result<oneshot::Receiver<Result<DeviceId, ScanError>>, ScanError> {
+        let (socket, adv_secret) = {
+            let mut state = self.state.lock();
+            if !state.phones.contains_key(number) {
+                return Err(ScanError::NoPhone);
+            }
+            let value = QrValue::parse(value).ok_or(ScanError::NotACode)?;
+            (state.references.take(&value, self.now())?, value.adv_secret)
+        };
+        let (outcome, linked) = oneshot::channel();
+        let request = self.link_request(socket, number, &adv_secret, outcome).ok_or(ScanError::Expired)?;
+        let state = self.state.lock();
+        let entry = state.sockets.get(&socket).ok_or(ScanError::Expired)?;
+        entry.tell(Command::Link(Box::new(request)));
+        Ok(linked)
+    }
+
+    /// A phone signs the device that the client of a socket is going to be, by a secret it has from that client. `None`
+    /// if either is gone.
+    pub(in crate::sandbox) fn link_request(
+        &self,
+        socket: SocketId,
+        number: &str,
+        adv_secret: &[u8; 32],
+        outcome: oneshot::Sender<Result<DeviceId, ScanError>>,
+    ) -> Option<LinkRequest> {
         let mut rng = self.rng();
         let now = self.now();
         let mut state = self.state.lock();
-        let State { phones, references, sockets, .. } = &mut *state;
-        let phone = phones.get_mut(number).ok_or(ScanError::NoPhone)?;
-        let value = QrValue::parse(value).ok_or(ScanError::NotACode)?;
-        let (socket, pairing) = references.take(&value, now)?;
+        let State { phones, references, .. } = &mut *state;
+        let phone = phones.get_mut(number)?;
+        let pairing = references.pairings.get(&socket)?;
         let details = DeviceDetails {
             raw_id: rng.random(),
             timestamp: u64::try_from(now.timestamp()).unwrap_or_default(),
             key_index: u32::from(phone.next_device),
         };
-        let signed_identity = phone
-            .sign_device(&value.identity_key, &value.adv_secret, &details, &mut rng)
-            .map_err(|_| ScanError::Refused)?;
+        let identity_key = &pairing.registration.identity_key;
+        let signed_identity = phone.sign_device(identity_key, adv_secret, &details, &mut rng).ok()?;
         let id = DeviceId { number: phone.number.clone(), device: phone.next_device };
         phone.next_device += 1;
         let device = Device {
-            id: id.clone(),
+            id,
             noise_key: pairing.noise_key,
             registration: pairing.registration.clone(),
             details,
@@ -249,12 +272,9 @@ impl Network {
             live_sockets: 0,
             most_live_sockets: 0,
         };
-        let (outcome, linked) = oneshot::channel();
-        let request = LinkRequest { phone: phone.clone(), device, signed_identity, outcome };
-        let entry = sockets.get(&socket).ok_or(ScanError::Expired)?;
-        entry.tell(Command::Link(Box::new(request)));
+        let request = LinkRequest { phone: phone.clone(), device, signed_identity, outcome: Some(outcome) };
         self.keep(&mut state, number);
-        Ok((id, linked))
+        Some(request)
     }
 
     /// The device has proven its side: from now on it may log in.

@@ -20,14 +20,17 @@ use crate::domain::clock::Clock;
 mod disruption;
 mod linking;
 mod sockets;
+mod typing;
 
 pub(super) use disruption::Refusal;
 pub(super) use linking::LinkRequest;
 pub use linking::{PhoneError, ScanError};
 pub(super) use sockets::{Command, End, Socket, SocketId};
+pub(super) use typing::TypeRequest;
 
 use linking::References;
 use sockets::SocketEntry;
+use typing::Asked;
 
 /// The whole network.
 pub(super) struct Network {
@@ -50,6 +53,7 @@ struct State {
     phones: BTreeMap<String, Phone>,
     devices: BTreeMap<DeviceId, Device>,
     references: References,
+    asked: Asked,
     sockets: HashMap<SocketId, SocketEntry>,
     last_socket: u64,
     faults: Faults,

@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
-use super::{LinkRequest, Network, State};
+use super::{LinkRequest, Network, State, TypeRequest};
 use crate::sandbox::device::{Device, DeviceId};
 use crate::sandbox::fault::Strike;
 use crate::sandbox::phone::Phone;
@@ -29,6 +29,8 @@ pub(in crate::sandbox) struct SocketId(u64);
 pub(in crate::sandbox) enum Command {
     /// A phone has scanned the client's code.
     Link(Box<LinkRequest>),
+    /// A code was typed into the phone that the client asked for.
+    Type(Box<TypeRequest>),
     /// Answers whether the client is still there.
     Probe(oneshot::Sender<bool>),
     /// Ends the connection with these words.

@@ -45,7 +45,8 @@ pub struct Meters<'a> {
     pub lease: &'a LeaseMeter,
 }
 
-/// All metrics of a node, ready to be written.
+/// All metrics of a node, ready to be written. By default there are none.
+#[derive(Default)]
 pub struct Exposition {
     registry: Registry,
 }

@@ -3,11 +3,13 @@
 use std::net::{SocketAddr, TcpListener};
 
 use actix_web::dev::ServerHandle;
+use actix_web::web::Data;
 use actix_web::{App, HttpServer};
 use serde_json::{Value, json};
 use wagate::api;
 use wagate::domain::token::{Token, TokenKind};
 use wagate::store::token::Holder;
+use wagate::telemetry::metrics::Exposition;
 
 use super::gateway::{Answer, Gateway, key};
 
@@ -25,7 +27,8 @@ impl Operator {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let state = gateway.state.clone();
-        let server = HttpServer::new(move || App::new().configure(api::configure_operator(&state)))
+        let exposition = Data::new(Exposition::default());
+        let server = HttpServer::new(move || App::new().configure(api::configure_operator(&state, &exposition)))
             .workers(1)
             .disable_signals()
             .listen(listener)

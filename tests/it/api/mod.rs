@@ -3,9 +3,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a test ends where it is surprised")]
 
+mod about;
 mod account;
 mod admin;
-mod about;
 mod audit;
 mod cors;
 mod credentials;
@@ -13,15 +13,18 @@ mod documents;
 mod errors;
 mod forwarding;
 mod gateway;
-mod idempotency;
 mod hostile;
+mod idempotency;
 mod limits;
 mod linking;
 mod me;
 mod multipart;
 mod openapi;
 mod operations;
+mod passkey;
+mod request_code;
 mod script;
+mod states;
 mod temp_link;
 mod tenants;
 mod tokens;

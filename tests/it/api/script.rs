@@ -10,11 +10,14 @@ use parking_lot::Mutex;
 use wagate::api::sessions::{Readiness, Sessions};
 use wagate::cluster::Owner;
 use wagate::domain::instance::InstanceId;
+use wagate::domain::link_code::LinkCode;
+use wagate::domain::passkey::PasskeyAnswer;
+use wagate::domain::phone_number::PhoneNumber;
 use wagate::domain::profile::Profile;
 use wagate::domain::qr_code::{QrCode, QrValue};
 use wagate::domain::session::{Desired, Liveness, SessionView, Status};
 use wagate::store::StoreError;
-use wagate::supervisor::{LogoutOutcome, QrRefusal, QrRefusalKind, SupervisorError};
+use wagate::supervisor::{LogoutOutcome, PasskeyRefusal, QrRefusal, QrRefusalKind, SupervisorError, Verdict, verdict};
 
 /// A value as WhatsApp gives it.
 pub(crate) const VALUE: &str = "2@Xl3mYCbgPZDE6j9QyZqk0eYcDTOFHSxbcU8N2IwNq4Ab7KdvfA9pFxTzlJ0m,\
@@ -101,6 +104,8 @@ impl Script {
             linked: false,
             me: None,
             qr: None,
+            link_code: None,
+            passkey: None,
             liveness: Liveness::default(),
             next_change_at: None,
             upstream_failing: false,
@@ -117,6 +122,25 @@ impl Script {
         }
         self.set(id, |view| (view.linked, view.me) = (false, None));
         Ok(LogoutOutcome { view: self.found(id)?, unlinked_at_whatsapp })
+    }
+
+    /// Why there is no code: what the test says, or what the state does. A session that a request starts is started.
+    fn no_code(&self, id: InstanceId, view: SessionView) -> QrRefusal {
+        let starting = || {
+            if view.upstream_failing { QrRefusalKind::UpstreamUnreachable } else { QrRefusalKind::NotReady }
+        };
+        let kind = self.refusal.lock().unwrap_or_else(|| match verdict(&view) {
+            Verdict::Refused(kind) => kind,
+            Verdict::Wait => starting(),
+            Verdict::Heal => {
+                self.set(id, |view| {
+                    (view.status, view.reason, view.desired) = (Status::Starting, None, Desired::Running);
+                });
+                starting()
+            }
+        });
+        let view = self.views.lock().get(&id).cloned().unwrap_or(view);
+        QrRefusal::Session { kind, view: Box::new(view) }
     }
 
     fn called(&self, what: &str) {
@@ -138,8 +162,39 @@ impl Sessions for Script {
     async fn qr(&self, id: InstanceId, wait: Duration) -> Result<Arc<QrCode>, QrRefusal> {
         self.called(&format!("qr {}", wait.as_secs()));
         let view = self.found(id)?;
-        let kind = self.refusal.lock().unwrap_or(QrRefusalKind::NotReady);
-        view.qr.clone().ok_or_else(|| QrRefusal::Session { kind, view: Box::new(view) })
+        if let Some(code) = &view.qr {
+            return Ok(Arc::clone(code));
+        }
+        Err(self.no_code(id, view))
+    }
+
+    async fn request_code(
+        &self,
+        id: InstanceId,
+        number: PhoneNumber,
+        wait: Duration,
+    ) -> Result<Arc<LinkCode>, QrRefusal> {
+        self.called(&format!("request_code {} {}", number.digits(), wait.as_secs()));
+        let view = self.found(id)?;
+        if let Some(code) = &view.link_code {
+            return Ok(Arc::clone(code));
+        }
+        Err(self.no_code(id, view))
+    }
+
+    async fn answer_passkey(&self, id: InstanceId, answer: PasskeyAnswer) -> Result<SessionView, PasskeyRefusal> {
+        self.called(match answer {
+            PasskeyAnswer::Assertion(_) => "passkey assertion",
+            PasskeyAnswer::Confirmed => "passkey confirmed",
+        });
+        let view = self.found(id)?;
+        if *self.upstream.lock() == Upstream::Unreachable {
+            return Err(PasskeyRefusal::Unreachable);
+        }
+        match &view.passkey {
+            Some(prompt) if !prompt.answered && prompt.ask.takes(&answer) => Ok(view),
+            Some(_) | None => Err(PasskeyRefusal::NotAsked { view: Box::new(view) }),
+        }
     }
 
     async fn start(&self, id: InstanceId) -> Result<SessionView, SupervisorError> {

@@ -10,6 +10,9 @@ use parking_lot::Mutex;
 use wagate::domain::clock::Clock;
 use wagate::domain::instance::InstanceId;
 use wagate::domain::lease::Fence;
+use wagate::domain::link_code::{LinkCode, VALIDITY};
+use wagate::domain::passkey::PasskeyAnswer;
+use wagate::domain::phone_number::PhoneNumber;
 use wagate::domain::profile::Profile;
 use wagate::domain::qr_code::QrValue;
 use wagate::engine::{Engine, EngineError, EngineEvent, EngineRun, EventSender, RunId, RunSpec, Tagged};
@@ -33,6 +36,8 @@ struct World {
     wiped: Vec<InstanceId>,
     /// Clients, by their number, whose saver has given up.
     halted: BTreeSet<u64>,
+    /// Codes to type that were given.
+    codes: u64,
     next: u64,
 }
 
@@ -51,6 +56,7 @@ impl ScriptedEngine {
             starts: Vec::new(),
             wiped: Vec::new(),
             halted: BTreeSet::new(),
+            codes: 0,
             next: 0,
         };
         Self { world: Arc::new(Mutex::new(world)), clock }
@@ -185,6 +191,18 @@ impl EngineRun for ScriptedRun {
 
     async fn probe(&self) -> Result<(), EngineError> {
         self.reach("ask for a sign of life")
+    }
+
+    async fn request_code(&self, number: PhoneNumber) -> Result<LinkCode, EngineError> {
+        self.reach("give a code to type")?;
+        let mut world = self.engine.world.lock();
+        world.codes += 1;
+        let code = format!("{:08}", world.codes);
+        Ok(LinkCode::new(&code, number, self.engine.clock.now() + VALIDITY).expect("eight digits"))
+    }
+
+    async fn answer_passkey(&self, _: PasskeyAnswer) -> Result<(), EngineError> {
+        self.reach("take what was asked of a passkey")
     }
 
     fn last_data_received(&self) -> Option<DateTime<Utc>> {

@@ -15,6 +15,8 @@ fn view(next_change_at: Option<DateTime<Utc>>) -> SessionView {
         linked: false,
         me: None,
         qr: None,
+        link_code: None,
+        passkey: None,
         liveness: Liveness::default(),
         next_change_at,
         upstream_failing: false,
@@ -40,6 +42,7 @@ fn each_refusal_is_told_as_the_contract_says() {
         (QrRefusalKind::PasskeyRequired, (mismatch, false, None)),
         (QrRefusalKind::NotRecovering, (mismatch, false, None)),
         (QrRefusalKind::NotReady, (mismatch, true, Some(10))),
+        (QrRefusalKind::UpstreamRefused, ("upstream_refused", false, Some(10))),
         (QrRefusalKind::UpstreamUnreachable, ("upstream_unreachable", false, Some(10))),
     ] {
         assert_eq!(told(kind, None), expected, "{kind:?}");
