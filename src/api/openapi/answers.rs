@@ -19,6 +19,9 @@ pub(in crate::api) struct OfInstance;
 /// What a route may answer that needs the session to stand somewhere.
 pub(in crate::api) struct OfStatus;
 
+/// What a route may answer that claims something which another has, or has had.
+pub(in crate::api) struct Conflicting;
+
 /// What a route under a changing path may answer.
 pub(in crate::api) struct Missing;
 
@@ -40,6 +43,12 @@ impl IntoResponses for OfStatus {
     }
 }
 
+impl IntoResponses for Conflicting {
+    fn responses() -> BTreeMap<String, RefOr<Response>> {
+        named(&[409])
+    }
+}
+
 impl IntoResponses for Missing {
     fn responses() -> BTreeMap<String, RefOr<Response>> {
         named(&[404])
@@ -54,6 +63,7 @@ const ERRORS: &[(u16, &str, &str, &[&str])] = &[
     (404, "Not Found", "NotFound", &[]),
     (405, "Method Not Allowed", "MethodNotAllowed", &["Allow"]),
     (408, "Request Timeout", "RequestTimeout", &[]),
+    (409, "Conflict", "Conflict", &["Retry-After"]),
     (413, "Payload Too Large", "PayloadTooLarge", &[]),
     (415, "Unsupported Media Type", "UnsupportedMediaType", &[]),
     (422, "Unprocessable Entity", "UnprocessableEntity", &["Retry-After"]),
