@@ -6,6 +6,7 @@ mod control;
 mod crowd;
 mod faults;
 mod linking;
+mod messages;
 
 use std::sync::Arc;
 use std::time::Duration;
