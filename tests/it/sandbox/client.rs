@@ -9,6 +9,7 @@ use wacore::iq::keepalive::KeepaliveSpec;
 use wacore::net::{HttpClient, HttpRequest, HttpResponse};
 use wacore::store::in_memory::InMemoryBackend;
 use wacore::types::events::{ConnectFailureReason, Event, EventKind, InboundMessage};
+use wacore::types::message::MessageCategory;
 use wacore::types::presence::ReceiptType;
 use whatsapp_rust::TokioRuntime;
 use whatsapp_rust::bot::{Bot, BotHandle};
@@ -38,12 +39,12 @@ pub(crate) enum Told {
 #[derive(Debug, Clone)]
 pub(crate) enum Heard {
     Message(InboundMessage),
-    Receipt { ids: Vec<String>, kind: ReceiptType, from: String },
+    Receipt { ids: Vec<String>, kind: ReceiptType },
     Ack { id: String, error: Option<String> },
-    Unreadable { id: String },
+    Unreadable,
     Typing { from: String, state: String },
     Presence { from: String, available: bool },
-    Group { group: String, change: String },
+    Group { group: String },
 }
 
 /// The device's store: it outlives its clients.
@@ -114,12 +115,11 @@ fn heard_in(event: &Event) -> Vec<Heard> {
         Event::Receipt(receipt) => vec![Heard::Receipt {
             ids: receipt.message_ids.iter().map(ToString::to_string).collect(),
             kind: receipt.r#type.clone(),
-            from: receipt.source.sender.to_string(),
         }],
         Event::ServerAck(ack) if ack.class.as_deref() == Some("message") => {
             vec![Heard::Ack { id: ack.id.clone(), error: ack.error.clone() }]
         }
-        Event::UndecryptableMessage(message) => vec![Heard::Unreadable { id: message.info.id.clone() }],
+        Event::UndecryptableMessage(_) => vec![Heard::Unreadable],
         Event::ChatPresence(typing) => {
             vec![Heard::Typing { from: typing.source.sender.to_string(), state: format!("{:?}", typing.state) }]
         }
@@ -127,7 +127,7 @@ fn heard_in(event: &Event) -> Vec<Heard> {
             vec![Heard::Presence { from: presence.from.to_string(), available: !presence.unavailable }]
         }
         Event::GroupUpdate(update) => {
-            vec![Heard::Group { group: update.group_jid.to_string(), change: format!("{:?}", update.action) }]
+            vec![Heard::Group { group: update.group_jid.to_string() }]
         }
         _ => Vec::new(),
     }
@@ -203,10 +203,13 @@ impl Client {
         }
     }
 
-    /// Waits for the next message.
+    /// Waits for the next message that somebody wrote; what an account's own devices tell each other is none.
     pub(crate) async fn message(&mut self) -> InboundMessage {
-        self.hear("message", |heard| if let Heard::Message(message) = heard { Some(message.clone()) } else { None })
-            .await
+        self.hear("message", |heard| match heard {
+            Heard::Message(message) if message.info.category != MessageCategory::Peer => Some(message.clone()),
+            _ => None,
+        })
+        .await
     }
 
     /// What was heard and not yet waited for.

@@ -13,7 +13,7 @@ async fn a_phone_s_group_reaches_a_linked_device_and_its_members_read_each_other
     let jid: Jid = group.jid.parse().unwrap();
     pair.client
         .hear("group", |heard| match heard {
-            Heard::Group { group, .. } if *group == jid.to_string() => Some(()),
+            Heard::Group { group } if *group == jid.to_string() => Some(()),
             _ => None,
         })
         .await;
