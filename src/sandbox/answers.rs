@@ -196,7 +196,7 @@ fn user_sync(request: &NodeRef<'_>, facts: &Facts<'_>) -> Node {
     let asked = asked.into_iter().flat_map(|list| list.get_children_by_tag("user"));
     let users = asked.map(|user| {
         let jid = attr(user, "jid");
-        let contact = user.get_optional_child("contact").and_then(|contact| contact.content_as_string());
+        let contact = user.get_optional_child("contact").and_then(NodeRef::content_as_string);
         let name = contact.as_ref().map_or(jid.as_str(), |number| number.trim_start_matches('+'));
         let name = name.split(['@', ':']).next().unwrap_or_default();
         let account = (facts.account)(name);

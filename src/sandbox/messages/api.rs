@@ -131,9 +131,9 @@ pub(in crate::sandbox) fn is_media(path: &str) -> bool {
     path.starts_with("/mms/")
 }
 
-fn ok(value: impl Serialize) -> Result<Answered, ApiError> {
+fn ok(value: impl Serialize) -> Answered {
     let value = serde_json::to_value(value).expect("the answers of this API are plain data");
-    Ok(Answered::Json(StatusCode::OK, value))
+    Answered::Json(StatusCode::OK, value)
 }
 
 /// Answers a request about messages or media; `None` if the route is none of these.
@@ -151,15 +151,9 @@ pub(in crate::sandbox) fn answer(
     let number = |text: &str| text.strip_prefix('+').unwrap_or(text).to_owned();
     Some(match (parts.as_slice(), method) {
         (["phones", phone, "send"], &Method::POST) => send(network, &number(phone), body),
-        (["phones", phone, "inbox"], &Method::GET) => {
-            network.inbox(&number(phone)).map_err(ApiError::from).and_then(ok)
-        }
-        (["phones", phone, "outbox"], &Method::GET) => {
-            network.outbox(&number(phone)).map_err(ApiError::from).and_then(ok)
-        }
-        (["phones", phone, "noted"], &Method::GET) => {
-            network.noted(&number(phone)).map_err(ApiError::from).and_then(ok)
-        }
+        (["phones", phone, "inbox"], &Method::GET) => network.inbox(&number(phone)).map_err(ApiError::from).map(ok),
+        (["phones", phone, "outbox"], &Method::GET) => network.outbox(&number(phone)).map_err(ApiError::from).map(ok),
+        (["phones", phone, "noted"], &Method::GET) => network.noted(&number(phone)).map_err(ApiError::from).map(ok),
         (["phones", phone, "inbox", id, "file"], &Method::GET) => {
             network.file(&number(phone), id).map(|file| Answered::File(file.into())).map_err(ApiError::from)
         }
@@ -199,13 +193,13 @@ fn set_online(network: &Network, number: &str, body: &[u8]) -> Result<Answered, 
     if !network.set_online(number, online) {
         return Err(MessageError::NoPhone.into());
     }
-    ok(json!({ "online": online }))
+    Ok(ok(json!({ "online": online })))
 }
 
 fn read(network: &Network, number: &str, body: &[u8]) -> Result<Answered, ApiError> {
     let Read { messages } = if body.is_empty() { Read::default() } else { serde_json::from_slice(body)? };
     let count = network.read(number, messages.as_deref()).ok_or(MessageError::NoPhone)?;
-    ok(json!({ "read": count }))
+    Ok(ok(json!({ "read": count })))
 }
 
 fn typing(network: &Network, number: &str, body: &[u8]) -> Result<Answered, ApiError> {
@@ -216,14 +210,14 @@ fn typing(network: &Network, number: &str, body: &[u8]) -> Result<Answered, ApiE
         TypingState::Paused => NodeBuilder::new("paused").build(),
     };
     network.type_to(number, &to, state)?;
-    ok(json!({}))
+    Ok(ok(json!({})))
 }
 
 fn presence(network: &Network, number: &str, body: &[u8]) -> Result<Answered, ApiError> {
     let Present { available } = serde_json::from_slice(body)?;
     let account = network.account(number).ok_or(MessageError::NoPhone)?;
     network.announce(&account.number, available);
-    ok(json!({ "available": available }))
+    Ok(ok(json!({ "available": available })))
 }
 
 fn make_group(network: &Network, body: &[u8]) -> Result<Answered, ApiError> {
@@ -248,7 +242,7 @@ fn change_group(network: &Network, group: &str, body: &[u8]) -> Result<Answered,
     if !network.change_members(&by, &jid, action, &numbers) {
         return Err(MessageError::NoGroup.into());
     }
-    ok(json!({}))
+    Ok(ok(json!({})))
 }
 
 fn answer_media(network: &Network, method: &Method, path: &str, query: Option<&str>, body: &Bytes) -> Answered {

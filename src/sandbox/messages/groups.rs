@@ -169,41 +169,40 @@ impl Network {
         let result = NodeBuilder::new("iq").attr("from", to.clone()).attr("type", "result").attr("id", id.as_str());
         let asked = request.children()?.first()?;
         let answer = if to.user.is_empty() {
-            self.answer_about_all_groups(&by, asked)
+            Some(self.answer_about_all_groups(&by, asked))
         } else {
             self.answer_about_one_group(&by, &to, request, asked)
         };
-        Some(match answer {
-            Some(children) => result.children(children).build(),
-            None => {
-                let error = NodeBuilder::new("error").attr("code", "404").attr("text", "item-not-found").build();
-                NodeBuilder::new("iq").attr("from", to).attr("type", "error").attr("id", id).children([error]).build()
-            }
-        })
+        if let Some(children) = answer {
+            return Some(result.children(children).build());
+        }
+        let error = NodeBuilder::new("error").attr("code", "404").attr("text", "item-not-found").build();
+        let refusal = NodeBuilder::new("iq").attr("from", to).attr("type", "error").attr("id", id);
+        Some(refusal.children([error]).build())
     }
 
-    fn answer_about_all_groups(&self, by: &Phone, asked: &Node) -> Option<Vec<Node>> {
+    fn answer_about_all_groups(&self, by: &Phone, asked: &Node) -> Vec<Node> {
         match asked.tag.as_ref() {
             "participating" => {
                 let groups = self.post.state.lock().groups.values().cloned().collect::<Vec<_>>();
                 let mine = groups.iter().filter(|group| group.members.contains_key(&by.number));
                 let groups = mine.map(|group| self.group_node(group)).collect::<Vec<_>>();
-                Some(vec![NodeBuilder::new("groups").children(groups).build()])
+                vec![NodeBuilder::new("groups").children(groups).build()]
             }
             "create" => {
                 let named = asked.get_children_by_tag("participant").filter_map(|node| jid(node, "jid"));
                 let members = named.filter_map(|member| Some(self.account_of(&member)?.number)).collect();
                 let group = self.new_group(by, &text(asked, "subject").unwrap_or_default(), members);
-                Some(vec![self.group_node(&group)])
+                vec![self.group_node(&group)]
             }
             "leave" => {
                 let groups = asked.get_children_by_tag("group").filter_map(|node| jid(node, "id"));
                 for group in groups {
                     self.change_members(by, &group, "remove", &BTreeSet::from([by.number.clone()]));
                 }
-                Some(vec![asked.clone()])
+                vec![asked.clone()]
             }
-            _ => Some(Vec::new()),
+            _ => Vec::new(),
         }
     }
 

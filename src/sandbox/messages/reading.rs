@@ -84,7 +84,7 @@ impl Said {
 
     fn in_context(mut self, context: Option<&ContextInfo>) -> Self {
         if let Some(context) = context {
-            self.message = context.stanza_id.clone();
+            self.message.clone_from(&context.stanza_id);
             self.mentions.clone_from(&context.mentioned_jid);
         }
         self

@@ -10,13 +10,14 @@ use wacore::libsignal::protocol::SignalProtocolError;
 use wacore::messages::{MessageUtils, is_sender_key_distribution_only, unwrap_device_sent};
 use wacore::poll::PollVoteAddressing;
 use wacore_binary::builder::NodeBuilder;
-use wacore_binary::{Jid, JidExt as _, Node};
+use wacore_binary::{Jid, JidExt, Node};
 use waproto::whatsapp::Message;
 use waproto::whatsapp::message::PollUpdateMessage;
 
 use super::inbox::{InboxItem, Kept, Noted};
 use super::messenger::Messenger;
 use super::reading::{Said, open_vote};
+use super::retry::ask_again;
 use super::route::{jid, receipt_ids, text};
 use super::signal::Sealing;
 use crate::sandbox::device::DeviceId;
@@ -87,7 +88,7 @@ impl Network {
                 self.delivery_receipt(messenger, node).into_iter().collect()
             }
             Ok(None) | Err(Unreadable::Repeated) => self.delivery_receipt(messenger, node).into_iter().collect(),
-            Err(Unreadable::Sealed) => self.ask_again(messenger, node, rng).into_iter().collect(),
+            Err(Unreadable::Sealed) => ask_again(messenger, node, rng).into_iter().collect(),
             Err(Unreadable::Malformed) => Vec::new(),
         }
     }
@@ -106,7 +107,7 @@ impl Network {
         let device = DeviceId { number: account.number.clone(), device: author.device };
         let mut message = None;
         for sealed in node.get_children_by_tag("enc") {
-            let opened = self.open_part(messenger, &from, &device, sealed, rng)?;
+            let opened = open_part(messenger, &from, &device, sealed, rng)?;
             message = opened.or(message);
         }
         let Some(message) = message else { return Ok(None) };
@@ -136,42 +137,6 @@ impl Network {
             said,
         };
         Ok(Some(Kept { item, message: message.encode_to_vec() }))
-    }
-
-    /// Decrypts one part; `None` if it brought a sender key and nothing else.
-    fn open_part(
-        &self,
-        messenger: &mut Messenger,
-        chat: &Jid,
-        device: &DeviceId,
-        part: &Node,
-        rng: &mut StdRng,
-    ) -> Result<Option<Message>, Unreadable> {
-        let sealing = text(part, "type").and_then(|kind| Sealing::from_wire(&kind)).ok_or(Unreadable::Malformed)?;
-        let part = part.as_node_ref();
-        let bytes = part.content_bytes().ok_or(Unreadable::Malformed)?;
-        let opened = match sealing {
-            Sealing::SenderKey => messenger.signal.open_from_group(&chat.to_string(), device, bytes),
-            Sealing::PreKey | Sealing::Session => messenger.signal.open(device, sealing, bytes, rng),
-        };
-        let plain = match opened {
-            Ok(plain) => plain,
-            Err(SignalProtocolError::DuplicatedMessage(..)) => return Err(Unreadable::Repeated),
-            Err(error) => {
-                warn!(error = &error as &dyn std::error::Error, "a phone of the sandbox cannot read a message");
-                return Err(Unreadable::Sealed);
-            }
-        };
-        let plain = MessageUtils::unpad_message_ref(&plain, 2).map_err(|_| Unreadable::Malformed)?;
-        let mut message = Message::decode_from_slice(plain).map_err(|_| Unreadable::Malformed)?;
-        if let Some(key) = message.sender_key_distribution_message.as_option() {
-            let group = key.group_id.clone().unwrap_or_else(|| chat.to_string());
-            let bytes = key.axolotl_sender_key_distribution_message.as_deref().unwrap_or_default();
-            if messenger.signal.learn_sender_key(&group, device, bytes).is_err() {
-                return Err(Unreadable::Malformed);
-            }
-        }
-        Ok((!is_sender_key_distribution_only(&mut message)).then_some(message))
     }
 
     /// Opens a vote, if the phone has the poll it is about.
@@ -274,10 +239,45 @@ impl Network {
 
 /// Who left a group is not to read on: the next message goes out with another sender key.
 fn read_notification(messenger: &mut Messenger, node: &Node) {
-    let Some(group) = jid(node, "from").filter(|group| group.is_group()) else { return };
+    let Some(group) = jid(node, "from").filter(JidExt::is_group) else { return };
     if node.get_optional_child("remove").is_some() {
         let group = group.to_string();
         messenger.has_sender_key.remove(&group);
         messenger.signal.forget_sender_key(&group, &messenger.me);
     }
+}
+
+/// Decrypts one part; `None` if it brought a sender key and nothing else.
+fn open_part(
+    messenger: &mut Messenger,
+    chat: &Jid,
+    device: &DeviceId,
+    part: &Node,
+    rng: &mut StdRng,
+) -> Result<Option<Message>, Unreadable> {
+    let sealing = text(part, "type").and_then(|kind| Sealing::from_wire(&kind)).ok_or(Unreadable::Malformed)?;
+    let part = part.as_node_ref();
+    let bytes = part.content_bytes().ok_or(Unreadable::Malformed)?;
+    let opened = match sealing {
+        Sealing::SenderKey => messenger.signal.open_from_group(&chat.to_string(), device, bytes),
+        Sealing::PreKey | Sealing::Session => messenger.signal.open(device, sealing, bytes, rng),
+    };
+    let plain = match opened {
+        Ok(plain) => plain,
+        Err(SignalProtocolError::DuplicatedMessage(..)) => return Err(Unreadable::Repeated),
+        Err(error) => {
+            warn!(error = &error as &dyn std::error::Error, "a phone of the sandbox cannot read a message");
+            return Err(Unreadable::Sealed);
+        }
+    };
+    let plain = MessageUtils::unpad_message_ref(&plain, 2).map_err(|_| Unreadable::Malformed)?;
+    let mut message = Message::decode_from_slice(plain).map_err(|_| Unreadable::Malformed)?;
+    if let Some(key) = message.sender_key_distribution_message.as_option() {
+        let group = key.group_id.clone().unwrap_or_else(|| chat.to_string());
+        let bytes = key.axolotl_sender_key_distribution_message.as_deref().unwrap_or_default();
+        if messenger.signal.learn_sender_key(&group, device, bytes).is_err() {
+            return Err(Unreadable::Malformed);
+        }
+    }
+    Ok((!is_sender_key_distribution_only(&mut message)).then_some(message))
 }

@@ -70,37 +70,37 @@ fn keys_in(receipt: &Node) -> Option<KeyBundle> {
     })
 }
 
-impl Network {
-    /// A phone cannot read a message and asks its author for it again.
-    pub(super) fn ask_again(&self, messenger: &mut Messenger, node: &Node, rng: &mut StdRng) -> Option<Node> {
-        let id = text(node, "id")?;
-        let from = jid(node, "from")?;
-        let attempt = messenger.retries.entry(id.clone()).or_default();
-        if *attempt >= ATTEMPTS {
-            return None;
-        }
-        *attempt += 1;
-        let attempt = *attempt;
-        let retry = NodeBuilder::new("retry")
-            .attr("v", "1")
-            .attr("id", id.as_str())
-            .attr("t", text(node, "t").unwrap_or_default())
-            .attr("count", attempt)
-            .build();
-        let keys = messenger.signal.bundle(rng);
-        let mut children = vec![retry, leaf("registration", &keys.registration_id.to_be_bytes())];
-        if attempt >= ATTEMPT_WITH_KEYS {
-            children.push(NodeBuilder::new("keys").children(key_nodes(&keys)).build());
-        }
-        let mut receipt = NodeBuilder::new("receipt").attr("to", from.clone()).attr("id", id).attr("type", "retry");
-        if from.is_group() {
-            receipt = receipt.attr("participant", jid(node, "participant")?);
-        } else if let Some(recipient) = text(node, "recipient") {
-            receipt = receipt.attr("recipient", recipient);
-        }
-        Some(receipt.children(children).build())
+/// A phone cannot read a message and asks its author for it again.
+pub(super) fn ask_again(messenger: &mut Messenger, node: &Node, rng: &mut StdRng) -> Option<Node> {
+    let id = text(node, "id")?;
+    let from = jid(node, "from")?;
+    let attempt = messenger.retries.entry(id.clone()).or_default();
+    if *attempt >= ATTEMPTS {
+        return None;
     }
+    *attempt += 1;
+    let attempt = *attempt;
+    let retry = NodeBuilder::new("retry")
+        .attr("v", "1")
+        .attr("id", id.as_str())
+        .attr("t", text(node, "t").unwrap_or_default())
+        .attr("count", attempt)
+        .build();
+    let keys = messenger.signal.bundle(rng);
+    let mut children = vec![retry, leaf("registration", &keys.registration_id.to_be_bytes())];
+    if attempt >= ATTEMPT_WITH_KEYS {
+        children.push(NodeBuilder::new("keys").children(key_nodes(&keys)).build());
+    }
+    let mut receipt = NodeBuilder::new("receipt").attr("to", from.clone()).attr("id", id).attr("type", "retry");
+    if from.is_group() {
+        receipt = receipt.attr("participant", jid(node, "participant")?);
+    } else if let Some(recipient) = text(node, "recipient") {
+        receipt = receipt.attr("recipient", recipient);
+    }
+    Some(receipt.children(children).build())
+}
 
+impl Network {
     /// A reader has asked for a message again: it is sealed anew, in a new session if there are keys for one.
     pub(super) fn send_again(&self, messenger: &mut Messenger, receipt: &Node, rng: &mut StdRng) -> Option<Node> {
         let retry = receipt.get_optional_child("retry")?;

@@ -12,7 +12,7 @@ use wacore::types::events::{ConnectFailureReason, Event, EventKind, InboundMessa
 use wacore::types::message::MessageCategory;
 use wacore::types::presence::ReceiptType;
 use whatsapp_rust::TokioRuntime;
-use whatsapp_rust::bot::{Bot, BotHandle};
+use whatsapp_rust::bot::{Bot, BotHandle, EventDelivery};
 use whatsapp_rust::transport::TokioWebSocketTransportFactory;
 
 /// No event that a test waits for may take longer; a client's own pauses are 10 s and more.
@@ -95,6 +95,7 @@ impl Store {
             .with_version((2, 3000, 1_023_456_789))
             .with_wanted_pre_key_count(5)
             .skip_history_sync()
+            .with_event_delivery(EventDelivery::Ordered { capacity: 4096 })
             .on_event(move |event, _client| {
                 for said in heard_in(&event) {
                     let _ = hear.send(said);

@@ -48,7 +48,7 @@ async fn a_linked_device_makes_a_group_and_changes_who_is_in_it() {
     let jid = made.metadata.id.clone();
     client.send_message(jid.clone(), text("two of us")).await.unwrap();
     assert_eq!(pair.inbox(1).await[0].chat, jid.to_string());
-    client.groups().add_participants(&jid, &[third_jid.clone()]).await.unwrap();
+    client.groups().add_participants(&jid, std::slice::from_ref(&third_jid)).await.unwrap();
     client.send_message(jid.clone(), text("three of us")).await.unwrap();
     assert_eq!(inbox(&pair.sandbox, &third.number, 1).await[0].said.text.as_deref(), Some("three of us"));
     client.groups().remove_participants(&jid, &[third_jid]).await.unwrap();
