@@ -5,10 +5,12 @@
 
 use sha1::{Digest as _, Sha1};
 use wacore_binary::builder::NodeBuilder;
-use wacore_binary::{Node, NodeRef, SERVER_JID};
+use wacore_binary::{Jid, Node, NodeRef, SERVER_JID};
 
 use super::bootstrap::{NAME_COLLECTION, NAME_VERSION};
 use super::device::{Device, PreKey, SignedPreKey};
+use super::messages::{KeyBundle, key_nodes};
+use super::phone::Phone;
 
 /// What answering a request does besides.
 #[derive(Debug, PartialEq, Eq)]
@@ -49,6 +51,12 @@ pub(super) struct Facts<'a> {
     pub(super) device: &'a Device,
     /// The devices of an account, by its number or hidden id: number and link index.
     pub(super) device_list: &'a dyn Fn(&str) -> Vec<(u16, u32)>,
+    /// An account, by its number or hidden id.
+    pub(super) account: &'a dyn Fn(&str) -> Option<Phone>,
+    /// The keys of a device, by its address. A one-time prekey is used up by it.
+    pub(super) key_bundle: &'a dyn Fn(&Jid) -> Option<KeyBundle>,
+    /// The media server: its host and what is to be shown there.
+    pub(super) media: (String, &'a str),
     /// The first version of the collection that holds the account's name.
     pub(super) name_patch: &'a dyn Fn() -> Vec<u8>,
 }
@@ -83,7 +91,7 @@ fn answer_request(request: &NodeRef<'_>, facts: &Facts<'_>) -> Answer {
     let child = |tag: &str| request.get_optional_child(tag);
     match namespace.as_str() {
         "passive" if child("active").is_some() => Answer { reply: Some(result(vec![])), effect: Effect::Active },
-        "encrypt" => answer_keys(request, &id, facts.device),
+        "encrypt" => answer_keys(request, &id, facts),
         "md" if child("remove-companion-device").is_some() => {
             Answer { reply: Some(result(vec![])), effect: Effect::Remove }
         }
@@ -92,7 +100,7 @@ fn answer_request(request: &NodeRef<'_>, facts: &Facts<'_>) -> Answer {
         "abt" => Answer::of(result(vec![NodeBuilder::new("props").attr("protocol", "1").build()])),
         "privacy" => Answer::of(result(vec![NodeBuilder::new("privacy").build()])),
         "blocklist" => Answer::of(result(vec![NodeBuilder::new("list").build()])),
-        "w:m" => Answer::of(result(vec![media_connection()])),
+        "w:m" => Answer::of(result(vec![media_connection(facts)])),
         _ => Answer::of(result(vec![])),
     }
 }
@@ -102,7 +110,12 @@ fn result(id: &str, children: Vec<Node>) -> Node {
     if children.is_empty() { node.build() } else { node.children(children).build() }
 }
 
-fn answer_keys(request: &NodeRef<'_>, id: &str, device: &Device) -> Answer {
+fn answer_keys(request: &NodeRef<'_>, id: &str, facts: &Facts<'_>) -> Answer {
+    let device = facts.device;
+    if let Some(asked) = request.get_optional_child("key") {
+        let users = asked.get_children_by_tag("user").map(|user| user_keys(&attr(user, "jid"), facts));
+        return Answer::of(result(id, vec![NodeBuilder::new("list").children(users.collect::<Vec<_>>()).build()]));
+    }
     if request.get_optional_child("count").is_some() {
         let count = NodeBuilder::new("count").attr("value", device.prekeys.len()).build();
         return Answer::of(result(id, vec![count]));
@@ -117,6 +130,17 @@ fn answer_keys(request: &NodeRef<'_>, id: &str, device: &Device) -> Answer {
         rotated.and_then(signed_prekey).map_or(Effect::None, Effect::SignedPreKey)
     };
     Answer { reply: Some(result(id, vec![])), effect }
+}
+
+/// The keys of one device; an error in their place if there is none.
+fn user_keys(address: &str, facts: &Facts<'_>) -> Node {
+    let user = NodeBuilder::new("user").attr("jid", address);
+    let Some(keys) = address.parse().ok().and_then(|jid| (facts.key_bundle)(&jid)) else {
+        let error = NodeBuilder::new("error").attr("code", "406").attr("text", "not-acceptable").build();
+        return user.children([error]).build();
+    };
+    let registration = NodeBuilder::new("registration").bytes(keys.registration_id.to_be_bytes()).build();
+    user.children([registration].into_iter().chain(key_nodes(&keys))).build()
 }
 
 fn short_id(node: &NodeRef<'_>) -> Option<u32> {
@@ -163,23 +187,53 @@ fn digest(device: &Device) -> Node {
         .build()
 }
 
-/// The devices of the accounts that are asked about.
+/// What is asked about accounts: whether they are here, their hidden ids, their devices.
 fn user_sync(request: &NodeRef<'_>, facts: &Facts<'_>) -> Node {
-    let asked = request.get_optional_child("usync").and_then(|usync| usync.get_optional_child("list"));
+    let usync = request.get_optional_child("usync");
+    let query = usync.and_then(|usync| usync.get_optional_child("query"));
+    let asks = |tag: &str| query.is_none_or(|query| query.get_optional_child(tag).is_some());
+    let asked = usync.and_then(|usync| usync.get_optional_child("list"));
     let asked = asked.into_iter().flat_map(|list| list.get_children_by_tag("user"));
     let users = asked.map(|user| {
         let jid = attr(user, "jid");
-        let name = jid.split(['@', ':']).next().unwrap_or_default();
-        let devices = (facts.device_list)(name).into_iter().map(|(device, index)| {
-            let node = NodeBuilder::new("device").attr("id", u32::from(device));
-            if index == 0 { node.build() } else { node.attr("key-index", index).build() }
-        });
-        let list = NodeBuilder::new("device-list").children(devices).build();
-        let devices = NodeBuilder::new("devices").children([list]).build();
-        NodeBuilder::new("user").attr("jid", jid).children([devices]).build()
+        let contact = user.get_optional_child("contact").and_then(NodeRef::content_as_string);
+        let name = contact.as_ref().map_or(jid.as_str(), |number| number.trim_start_matches('+'));
+        let name = name.split(['@', ':']).next().unwrap_or_default();
+        let account = (facts.account)(name);
+        let mut children = Vec::new();
+        if query.is_some() && asks("contact") {
+            let kind = if account.is_some() { "in" } else { "out" };
+            children.push(NodeBuilder::new("contact").attr("type", kind).build());
+        }
+        let Some(account) = account else {
+            let node = NodeBuilder::new("user").children(children);
+            return if jid.is_empty() { node.build() } else { node.attr("jid", jid).build() };
+        };
+        if query.is_some() && asks("lid") {
+            children.push(NodeBuilder::new("lid").attr("val", account.lid()).build());
+        }
+        if asks("devices") {
+            children.push(devices_of(&account, &(facts.device_list)(&account.number)));
+        }
+        let jid = if jid.is_empty() { account.jid().to_string() } else { jid };
+        NodeBuilder::new("user").attr("jid", jid).attr("pn_jid", account.jid()).children(children).build()
     });
     let list = NodeBuilder::new("list").children(users.collect::<Vec<_>>()).build();
     NodeBuilder::new("usync").children([NodeBuilder::new("result").build(), list]).build()
+}
+
+/// `<devices>` of an account, with the list of its links.
+fn devices_of(account: &Phone, devices: &[(u16, u32)]) -> Node {
+    let nodes = devices.iter().map(|(device, index)| {
+        let node = NodeBuilder::new("device").attr("id", u32::from(*device));
+        if *index == 0 { node.build() } else { node.attr("key-index", *index).build() }
+    });
+    let mut children = vec![NodeBuilder::new("device-list").children(nodes).build()];
+    let indexes = devices.iter().map(|(_, index)| *index).collect::<Vec<_>>();
+    if let Some((timestamp, signed)) = account.device_list(&indexes) {
+        children.push(NodeBuilder::new("key-index-list").attr("ts", timestamp).bytes(signed).build());
+    }
+    NodeBuilder::new("devices").children(children).build()
 }
 
 /// The collections that are asked for, as the device should have them.
@@ -201,11 +255,12 @@ fn app_state(request: &NodeRef<'_>, facts: &Facts<'_>) -> Node {
     NodeBuilder::new("sync").children(collections.collect::<Vec<_>>()).build()
 }
 
-/// Where media would be uploaded; there is nothing there yet.
-fn media_connection() -> Node {
-    let host = NodeBuilder::new("host").attr("hostname", "localhost").build();
+/// Where media is uploaded.
+fn media_connection(facts: &Facts<'_>) -> Node {
+    let (host, auth) = &facts.media;
+    let host = NodeBuilder::new("host").attr("hostname", host.as_str()).attr("type", "primary").build();
     NodeBuilder::new("media_conn")
-        .attr("auth", "sandbox")
+        .attr("auth", *auth)
         .attr("ttl", "3600")
         .attr("auth_ttl", "3600")
         .attr("max_buckets", "12")
@@ -216,6 +271,9 @@ fn media_connection() -> Node {
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
+
+    use rand::SeedableRng as _;
+    use rand::rngs::StdRng;
 
     use super::super::device::{DeviceId, Registration};
     use super::super::phone::DeviceDetails;
@@ -240,10 +298,18 @@ mod tests {
         }
     }
 
+    fn phone() -> Phone {
+        let mut rng = StdRng::seed_from_u64(1);
+        Phone::generate("15550100000".to_owned(), "Nadia".to_owned(), &mut rng)
+    }
+
     fn ask(stanza: &Node) -> Answer {
         let facts = Facts {
             device: &device(),
             device_list: &|user| if user == "15550100000" { vec![(0, 0), (1, 1)] } else { vec![] },
+            account: &|user| (user == "15550100000").then(phone),
+            key_bundle: &|_| None,
+            media: ("127.0.0.1:1".to_owned(), "word"),
             name_patch: &|| vec![1, 2, 3],
         };
         answer(&stanza.as_node_ref(), &facts)

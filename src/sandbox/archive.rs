@@ -19,6 +19,7 @@ use tracing::error;
 use wacore::libsignal::protocol::{KeyPair, PrivateKey};
 
 use super::device::{Device, DeviceId, Registration, SignedPreKey};
+use super::messages::{GroupsRecord, MailRecord};
 use super::network::Network;
 use super::noise::ServerIdentity;
 use super::phone::{AppStateKey, DeviceDetails, Phone};
@@ -248,6 +249,52 @@ impl Archive {
         Ok(accounts)
     }
 
+    /// What is kept of the messages of every account.
+    pub(super) fn mail(&self) -> Result<Vec<MailRecord>> {
+        let folder = self.mail_folder();
+        if !folder.exists() {
+            return Ok(Vec::new());
+        }
+        let failed = |source| ArchiveError::Io { action: "read", path: folder.clone(), source };
+        let entries = std::fs::read_dir(&folder).map_err(failed)?.collect::<std::result::Result<Vec<_>, _>>();
+        let paths = entries.map_err(failed)?.into_iter().map(|entry| entry.path());
+        paths
+            .filter(|path| path.extension().is_some_and(|extension| extension == "json"))
+            .map(|path| read(&path))
+            .collect()
+    }
+
+    /// The groups that are kept.
+    pub(super) fn groups(&self) -> Result<Option<GroupsRecord>> {
+        let path = self.groups_file();
+        if path.exists() { read(&path).map(Some) } else { Ok(None) }
+    }
+
+    /// Where the media server keeps its files.
+    pub(super) fn media_folder(&self) -> PathBuf {
+        self.root.join("media")
+    }
+
+    /// Says that an account's messages are not what they should be.
+    pub(super) fn broken_mail(&self) -> ArchiveError {
+        ArchiveError::Content { path: self.mail_folder() }
+    }
+
+    fn keep_mail(&self, stem: &str, mail: &MailRecord) -> Result<()> {
+        let folder = self.mail_folder();
+        let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&folder);
+        made.map_err(|source| ArchiveError::Io { action: "made", path: folder.clone(), source })?;
+        replace(&folder.join(format!("{stem}.json")), mail)
+    }
+
+    fn mail_folder(&self) -> PathBuf {
+        self.root.join("mail")
+    }
+
+    fn groups_file(&self) -> PathBuf {
+        self.root.join("groups.json")
+    }
+
     /// Keeps an account.
     fn keep(&self, account: &AccountRecord) -> Result<()> {
         replace(&self.phones().join(format!("{}.json", account.file_stem)), account)
@@ -286,8 +333,15 @@ impl Archivist {
     /// Keeps changes as they come, and those left when `token` is cancelled.
     pub(super) async fn run(self, token: CancellationToken) {
         loop {
-            let is_over = token.run_until_cancelled(self.network.changed.notified()).await.is_none();
+            let changed = async {
+                tokio::select! {
+                    () = self.network.changed.notified() => {}
+                    () = self.network.post.changed.notified() => {}
+                }
+            };
+            let is_over = token.run_until_cancelled(changed).await.is_none();
             self.keep_changes().await;
+            self.keep_mail_changes().await;
             if is_over {
                 return;
             }
@@ -304,6 +358,22 @@ impl Archivist {
         let keep = move || records.iter().try_for_each(|record| archive.keep(record));
         if let Ok(Err(error)) = tokio::task::spawn_blocking(keep).await {
             error!(error = &error as &dyn std::error::Error, "the sandbox could not keep a phone");
+        }
+    }
+
+    async fn keep_mail_changes(&self) {
+        let network = Arc::clone(&self.network);
+        let archive = self.archive.clone();
+        let keep = move || {
+            for mail in network.take_changed_mail() {
+                if let Some(phone) = network.account(mail.number()) {
+                    archive.keep_mail(&file_stem(&phone), &mail)?;
+                }
+            }
+            network.take_changed_groups().map_or(Ok(()), |groups| replace(&archive.groups_file(), &groups))
+        };
+        if let Ok(Err(error)) = tokio::task::spawn_blocking(keep).await {
+            error!(error = &error as &dyn std::error::Error, "the sandbox could not keep messages");
         }
     }
 }

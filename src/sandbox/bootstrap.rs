@@ -3,21 +3,15 @@
 //!
 //! Without the key a client waits ten seconds before it calls itself connected; without a name, at every log-in.
 
-use async_trait::async_trait;
 use buffa::{Message as _, MessageField};
 use rand::RngExt as _;
 use rand::rngs::StdRng;
 use wacore::appstate::encode::encode_record;
 use wacore::appstate::hash::{HashState, generate_patch_mac};
 use wacore::appstate::keys::expand_app_state_keys;
-use wacore::libsignal::protocol::{
-    CiphertextMessage, Direction, IdentityChange, IdentityKey, IdentityKeyPair, IdentityKeyStore, PreKeyBundle,
-    ProtocolAddress, PublicKey, SessionRecord, SessionStore, SignalProtocolError, UsePQRatchet, message_encrypt,
-    process_prekey_bundle,
-};
-use wacore::types::jid::JidExt as _;
+use wacore::libsignal::protocol::SignalProtocolError;
+use wacore_binary::Node;
 use wacore_binary::builder::NodeBuilder;
-use wacore_binary::{Jid, Node};
 use waproto::whatsapp::message::protocol_message::Type;
 use waproto::whatsapp::message::{
     AppStateSyncKey, AppStateSyncKeyData, AppStateSyncKeyFingerprint, AppStateSyncKeyId, AppStateSyncKeyShare,
@@ -28,6 +22,7 @@ use waproto::whatsapp::syncd_mutation::SyncdOperation;
 use waproto::whatsapp::{KeyId, Message, SyncActionValue, SyncdPatch, SyncdVersion};
 
 use super::device::Device;
+use super::messages::{KeyBundle, Signal};
 use super::phone::Phone;
 
 /// The collection that holds the account's name.
@@ -38,9 +33,10 @@ pub(super) const NAME_VERSION: u64 = 1;
 type Result<T> = std::result::Result<T, SignalProtocolError>;
 
 /// The message that carries the app-state key to a device, with the id its receipt will name.
-pub(super) async fn key_share(
+pub(super) fn key_share(
     phone: &Phone,
     device: &Device,
+    signal: &mut Signal,
     seconds: i64,
     rng: &mut StdRng,
 ) -> Result<(String, Node)> {
@@ -67,7 +63,17 @@ pub(super) async fn key_share(
     let mut plain = message.encode_to_vec();
     let padding = rng.random_range(1..=15_u8);
     plain.resize(plain.len() + usize::from(padding), padding);
-    let sealed = seal(phone, device, &plain, rng).await?;
+    // A session from the device's signed prekey, whatever was there before: a device that lacks the key may have lost
+    // its sessions too.
+    let keys = KeyBundle {
+        registration_id: device.registration.signal_id,
+        identity_key: device.registration.identity_key,
+        signed_prekey: device.registration.signed_prekey.clone(),
+        prekey: None,
+        device_identity: None,
+    };
+    signal.begin(&device.id, &keys, rng)?;
+    let (_, sealed) = signal.seal(&device.id, &plain)?;
     let id = format!("3EB0{:016X}", rng.random::<u64>());
     let node = NodeBuilder::new("message")
         .attr("id", id.as_str())
@@ -78,29 +84,6 @@ pub(super) async fn key_share(
         .children([NodeBuilder::new("enc").attr("v", "2").attr("type", "pkmsg").bytes(sealed).build()])
         .build();
     Ok((id, node))
-}
-
-/// Encrypts to a device in a session of its own, begun with the device's signed prekey.
-async fn seal(phone: &Phone, device: &Device, plain: &[u8], rng: &mut StdRng) -> Result<Vec<u8>> {
-    let registration = &device.registration;
-    let address = Jid::pn_device(device.id.number.as_str(), device.id.device).to_protocol_address();
-    let bundle = PreKeyBundle::new(
-        registration.signal_id,
-        u32::from(device.id.device).into(),
-        None,
-        registration.signed_prekey.id.into(),
-        PublicKey::from_djb_public_key_bytes(&registration.signed_prekey.public)?,
-        registration.signed_prekey.signature.to_vec(),
-        IdentityKey::new(PublicKey::from_djb_public_key_bytes(&registration.identity_key)?),
-    )?;
-    let mut sessions = OneSession::default();
-    let mut identities = PhoneIdentity(phone);
-    process_prekey_bundle(&address, &mut sessions, &mut identities, &bundle, rng, UsePQRatchet::No).await?;
-    let sealed = message_encrypt(plain, &address, &mut sessions, &mut identities).await?;
-    Ok(match sealed {
-        CiphertextMessage::PreKeySignalMessage(message) => message.serialized().to_vec(),
-        other => other.serialize().to_vec(),
-    })
 }
 
 /// The first version of [`NAME_COLLECTION`]: one change, which sets the account's name.
@@ -134,56 +117,4 @@ pub(super) fn name_patch(phone: &Phone, seconds: i64, rng: &mut StdRng) -> Vec<u
     };
     patch.patch_mac = Some(generate_patch_mac(&patch, NAME_COLLECTION, &keys.patch_mac, NAME_VERSION));
     patch.encode_to_vec()
-}
-
-/// A store for the one session of a message that is never answered.
-#[derive(Default)]
-struct OneSession(Option<SessionRecord>);
-
-#[async_trait]
-impl SessionStore for OneSession {
-    async fn load_session(&self, _address: &ProtocolAddress) -> Result<Option<SessionRecord>> {
-        Ok(self.0.clone())
-    }
-
-    async fn has_session(&self, _address: &ProtocolAddress) -> Result<bool> {
-        Ok(self.0.is_some())
-    }
-
-    async fn store_session(&mut self, _address: &ProtocolAddress, record: SessionRecord) -> Result<()> {
-        self.0 = Some(record);
-        Ok(())
-    }
-}
-
-/// The phone as a Signal identity; it trusts the devices it has linked itself.
-struct PhoneIdentity<'a>(&'a Phone);
-
-#[async_trait]
-impl IdentityKeyStore for PhoneIdentity<'_> {
-    async fn get_identity_key_pair(&self) -> Result<IdentityKeyPair> {
-        let key = &self.0.identity;
-        Ok(IdentityKeyPair::new(IdentityKey::new(key.public_key), key.private_key.clone()))
-    }
-
-    async fn get_local_registration_id(&self) -> Result<u32> {
-        Ok(self.0.registration_id)
-    }
-
-    async fn save_identity(&mut self, _address: &ProtocolAddress, _identity: &IdentityKey) -> Result<IdentityChange> {
-        Ok(IdentityChange::NewOrUnchanged)
-    }
-
-    async fn is_trusted_identity(
-        &self,
-        _address: &ProtocolAddress,
-        _identity: &IdentityKey,
-        _direction: Direction,
-    ) -> Result<bool> {
-        Ok(true)
-    }
-
-    async fn get_identity(&self, _address: &ProtocolAddress) -> Result<Option<IdentityKey>> {
-        Ok(None)
-    }
 }

@@ -20,6 +20,7 @@ use super::answers::{Effect, Facts, answer};
 use super::bootstrap;
 use super::device::{Device, DeviceId, Registration};
 use super::fault::{FaultKind, Strike};
+use super::messages::Acknowledgement;
 use super::network::{Command, End, LinkRequest, Network, Refusal, ScanError, Socket};
 use super::noise::{Established, Hello, NoiseError, answer_hello};
 use super::phone::Phone;
@@ -61,9 +62,22 @@ enum Wake {
     Node(OwnedNodeRef),
     Command(Command),
     Rotation,
-    /// The rotation's speed or the faults have changed: look again.
+    /// The rotation's speed or the faults have changed, or something is due: look again.
     Look,
+    /// There is something in the device's mailbox.
+    Mail,
     Over,
+}
+
+/// What is known of a device's connection while it lasts.
+#[derive(Default)]
+struct DeviceSession {
+    /// The id of the app-state key's message, until the device has confirmed it.
+    key_share: Option<String>,
+    /// Whether the device wants what comes.
+    is_active: bool,
+    /// Acknowledgements that a fault holds back, and when they are due; the next first.
+    late: Vec<(DateTime<Utc>, Node)>,
 }
 
 /// The task of one connection.
@@ -139,6 +153,7 @@ impl Connection {
         loop {
             match self.wake(&mut nodes, true, withheld.and_then(|strike| strike.until)).await? {
                 Wake::Over => return Ok(()),
+                Wake::Mail => {}
                 Wake::Look => {
                     if withheld.is_some_and(|strike| !self.network.is_fault_active(strike.id)) {
                         withheld = None;
@@ -221,6 +236,9 @@ impl Connection {
         let is_linked = is_proven && outcome.as_ref().is_none_or(|outcome| !outcome.is_closed());
         let id = device.id.clone();
         if is_linked {
+            if let Some(signed) = stanza::signed_identity(answer.get()) {
+                self.network.note_identity(&device.id, signed);
+            }
             self.network.link(device);
         }
         if let Some(outcome) = outcome {
@@ -252,17 +270,19 @@ impl Connection {
         if self.network.is_replaced_at_once(id) {
             return self.end(&mut nodes, End::Replaced).await;
         }
-        let mut key_share = None;
+        let mut session = DeviceSession::default();
         loop {
-            match self.wake(&mut nodes, false, None).await? {
+            let due = session.late.first().map(|(due, _)| *due);
+            match self.wake(&mut nodes, false, due).await? {
                 Wake::Over => return Ok(()),
-                Wake::Rotation | Wake::Look | Wake::Command(Command::Link(_) | Command::Type(_)) => {}
+                Wake::Look | Wake::Mail => self.bring(&mut nodes, id, &mut session).await?,
+                Wake::Rotation | Wake::Command(Command::Link(_) | Command::Type(_)) => {}
                 Wake::Command(Command::Probe(answer)) => {
                     let _ = answer.send(!nodes.is_gone().await);
                 }
                 Wake::Command(Command::End(end)) => return self.end(&mut nodes, end).await,
                 Wake::Node(node) => {
-                    if let Some(end) = self.serve_node(&mut nodes, &phone, id, &node, &mut key_share).await? {
+                    if let Some(end) = self.serve_node(&mut nodes, &phone, id, &node, &mut session).await? {
                         return self.end(&mut nodes, end).await;
                     }
                 }
@@ -279,7 +299,7 @@ impl Connection {
                     self.end(nodes, end).await?;
                     return Ok(false);
                 }
-                Wake::Node(_) | Wake::Command(_) | Wake::Rotation | Wake::Look => {}
+                Wake::Node(_) | Wake::Command(_) | Wake::Rotation | Wake::Look | Wake::Mail => {}
             }
         }
         Ok(true)
@@ -292,21 +312,37 @@ impl Connection {
         phone: &Phone,
         id: &DeviceId,
         node: &OwnedNodeRef,
-        key_share: &mut Option<String>,
+        session: &mut DeviceSession,
     ) -> Result<Option<End>> {
         let Some((_, device)) = self.network.device(id) else { return Ok(Some(End::Removed)) };
         let stanza = node.get();
         let names_key_share =
-            stanza.get_attr("id").is_some_and(|id| Some(id.as_str().as_ref()) == key_share.as_deref());
+            stanza.get_attr("id").is_some_and(|id| Some(id.as_str().as_ref()) == session.key_share.as_deref());
         if names_key_share && matches!(stanza.tag.as_ref(), "receipt" | "ack") {
-            *key_share = None;
+            session.key_share = None;
             self.network.update_device(id, |device| device.has_app_state_key = true);
+        }
+        if stanza.tag.as_ref() == "message" {
+            self.take_message(nodes, id, &stanza.to_owned(), session).await?;
+            return Ok(None);
+        }
+        if matches!(stanza.tag.as_ref(), "receipt" | "ack" | "chatstate" | "presence") {
+            self.network.submit(id, &stanza.to_owned());
+        }
+        if stanza.get_attr("xmlns").is_some_and(|namespace| namespace.as_str() == "w:g2")
+            && let Some(reply) = self.network.answer_about_groups(id, &stanza.to_owned())
+        {
+            nodes.send(&reply).await?;
+            return Ok(None);
         }
         let seconds = self.network.now().timestamp();
         let answer = {
             let facts = Facts {
                 device: &device,
                 device_list: &|user| self.network.device_list(user),
+                account: &|user| self.network.account(user),
+                key_bundle: &|jid| self.network.key_bundle(&self.network.device_at(jid)?),
+                media: (self.network.media.host(), self.network.media.auth()),
                 name_patch: &|| bootstrap::name_patch(phone, seconds, &mut self.network.rng()),
             };
             answer(stanza, &facts)
@@ -316,7 +352,7 @@ impl Connection {
         }
         match answer.effect {
             Effect::None => {}
-            Effect::Active => *key_share = self.activate(nodes, phone, &device, seconds).await?,
+            Effect::Active => self.activate(nodes, phone, &device, seconds, session).await?,
             Effect::PreKeys(keys) => self.network.update_device(id, |device| device.add_prekeys(keys)),
             Effect::SignedPreKey(key) => {
                 self.network.update_device(id, |device| device.registration.signed_prekey = key);
@@ -329,22 +365,86 @@ impl Connection {
         Ok(None)
     }
 
-    /// Gives a device what it missed; the id of the key share, if it was part of that.
+    /// Takes a message, hands it on, and acknowledges it as well as the faults let it.
+    async fn take_message(
+        &self,
+        nodes: &mut NodeStream,
+        id: &DeviceId,
+        message: &Node,
+        session: &mut DeviceSession,
+    ) -> Result<()> {
+        let acknowledgement = self.network.acknowledgement(id);
+        let now = self.network.now();
+        let ack = stanza::message_ack(message, now.timestamp(), None);
+        if acknowledgement == Acknowledgement::Refused {
+            let refusal = stanza::message_ack(message, now.timestamp(), Some("463"));
+            return Ok(nodes.send(&refusal).await?);
+        }
+        self.network.submit(id, message);
+        match acknowledgement {
+            Acknowledgement::Now => nodes.send(&ack).await?,
+            Acknowledgement::Twice => {
+                nodes.send(&ack).await?;
+                nodes.send(&ack).await?;
+            }
+            Acknowledgement::Late(delay) => {
+                session.late.push((now + delay, ack));
+                session.late.sort_by_key(|(due, _)| *due);
+            }
+            Acknowledgement::Cut => self.socket.cut.cancel(),
+            Acknowledgement::Never | Acknowledgement::Refused => {}
+        }
+        Ok(())
+    }
+
+    /// Sends what is due and what has come for the device, unless a fault mutes the connection.
+    async fn bring(&self, nodes: &mut NodeStream, id: &DeviceId, session: &mut DeviceSession) -> Result<()> {
+        if self.network.mute(self.socket.id).is_some() {
+            return Ok(());
+        }
+        let now = self.network.now();
+        while session.late.first().is_some_and(|(due, _)| *due <= now) {
+            let (_, ack) = session.late.remove(0);
+            nodes.send(&ack).await?;
+        }
+        if session.is_active {
+            for node in self.network.unsent_mail(id, self.socket.id) {
+                nodes.send(&node).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives a device what it missed: the account's app-state key if it lacks it, and its mail.
     async fn activate(
         &self,
         nodes: &mut NodeStream,
         phone: &Phone,
         device: &Device,
         seconds: i64,
-    ) -> Result<Option<String>> {
-        let mut shared = None;
-        if !device.has_app_state_key {
-            let (id, message) = bootstrap::key_share(phone, device, seconds, &mut self.network.rng()).await?;
+        session: &mut DeviceSession,
+    ) -> Result<()> {
+        if !device.has_app_state_key
+            && let Some(messenger) = self.network.messenger(&phone.number)
+        {
+            let shared = {
+                let signal = &mut messenger.lock().signal;
+                bootstrap::key_share(phone, device, signal, seconds, &mut self.network.rng())?
+            };
+            let (id, message) = shared;
             nodes.send(&message).await?;
-            shared = Some(id);
+            session.key_share = Some(id);
         }
-        nodes.send(&stanza::offline_done()).await?;
-        Ok(shared)
+        session.is_active = true;
+        let missed = self.network.missed_mail(&device.id, self.socket.id);
+        if !missed.is_empty() {
+            nodes.send(&stanza::offline_preview(&missed)).await?;
+        }
+        for node in &missed {
+            nodes.send(node).await?;
+        }
+        nodes.send(&stanza::offline_done(missed.len())).await?;
+        Ok(())
     }
 
     /// Sends a node, unless a fault mutes the connection.
@@ -386,6 +486,7 @@ impl Connection {
                 _ = self.factor.changed(), if rotates => {}
                 () = deadline(rotation) => return Ok(Wake::Rotation),
                 () = deadline(look) => return Ok(Wake::Look),
+                () = self.socket.mail.notified() => return Ok(Wake::Mail),
                 node = nodes.next(), if !is_deaf => match node? {
                     None => {
                         self.network.end_life(self.socket.id);

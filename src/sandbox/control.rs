@@ -13,9 +13,11 @@ use http_body_util::{BodyExt as _, Collected, Full, Limited};
 use hyper::body::Incoming;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use wacore::net::WHATSAPP_WEB_ORIGIN;
 
 use super::device::DeviceId;
 use super::fault::{FaultId, FaultKind, FaultSpec};
+use super::messages::{MessageError, api as messages};
 use super::network::{Network, PhoneError, ScanError};
 
 /// The largest body that is read.
@@ -65,6 +67,8 @@ struct NewFault {
     seconds: Option<u64>,
     #[serde(default)]
     count: Option<u32>,
+    #[serde(default)]
+    delay_ms: Option<u64>,
 }
 
 #[derive(Deserialize, Serialize)]
@@ -119,6 +123,8 @@ enum ControlError {
     Device,
     #[error("rotation_factor is a number from 1 to 10000")]
     Factor,
+    #[error("{0}")]
+    Message(#[source] MessageError),
 }
 
 impl ControlError {
@@ -139,7 +145,30 @@ impl ControlError {
             Self::Scan(ScanError::Used) => (S::CONFLICT, "code_used"),
             Self::Scan(ScanError::Refused) => (S::CONFLICT, "link_refused"),
             Self::Scan(ScanError::Silent) => (S::GATEWAY_TIMEOUT, "device_silent"),
+            Self::Message(error) => error.status_and_code(),
             Self::NoFault => (S::NOT_FOUND, "fault_not_found"),
+        }
+    }
+}
+
+impl From<messages::ApiError> for ControlError {
+    fn from(error: messages::ApiError) -> Self {
+        match error {
+            messages::ApiError::Json(error) => Self::Json(error),
+            messages::ApiError::Message(error) => Self::Message(error),
+            messages::ApiError::Method(allowed) => Self::Method(allowed),
+        }
+    }
+}
+
+fn answered_messages(answered: messages::Answered) -> Answer {
+    match answered {
+        messages::Answered::Json(status, value) => json(status, &value),
+        messages::Answered::File(file) => {
+            let mut answer = empty(StatusCode::OK);
+            *answer.body_mut() = Full::from(file);
+            answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
+            answer
         }
     }
 }
@@ -155,17 +184,25 @@ impl Control {
     /// Answers one request.
     pub(super) async fn answer(&self, request: Request<Incoming>) -> Answer {
         let (head, body) = request.into_parts();
+        let path = head.uri.path();
         // Read first, whatever comes of it: an unread body costs the connection.
-        let body = Limited::new(body, BODY_LIMIT).collect().await.map(Collected::to_bytes);
+        let body = Limited::new(body, messages::body_limit(path).unwrap_or(BODY_LIMIT))
+            .collect()
+            .await
+            .map(Collected::to_bytes);
         let outcome = match body {
-            _ if !self.is_own(&head.headers) => Err(ControlError::Foreign),
+            _ if !self.is_own(&head.headers, messages::is_media(path)) => Err(ControlError::Foreign),
             Err(_) => Err(ControlError::Body),
-            Ok(body) => self.route(&head.method, head.uri.path(), &body).await,
+            Ok(body) => match messages::answer(&self.network, &head.method, path, head.uri.query(), &body) {
+                Some(answered) => answered.map(answered_messages).map_err(ControlError::from),
+                None => self.route(&head.method, path, &body).await,
+            },
         };
         outcome.unwrap_or_else(|error| error_answer(&error))
     }
 
-    fn is_own(&self, headers: &HeaderMap) -> bool {
+    /// Whether a request comes from this host; clients of the media server come with WhatsApp's web origin.
+    fn is_own(&self, headers: &HeaderMap, is_media: bool) -> bool {
         let is_own = |authority: &str| {
             let port = self.local_addr.port();
             [format!("{}", self.local_addr), format!("localhost:{port}")].iter().any(|own| own == authority)
@@ -174,6 +211,7 @@ impl Control {
         let host = matches!(text(HOST), Some(Ok(host)) if is_own(host));
         let origin = match text(ORIGIN) {
             None => true,
+            Some(Ok(origin)) if is_media && origin == WHATSAPP_WEB_ORIGIN => true,
             Some(Ok(origin)) => origin.strip_prefix("http://").is_some_and(is_own),
             Some(Err(_)) => false,
         };
@@ -204,8 +242,8 @@ impl Control {
             }
             (["devices"], &Method::GET) => Ok(json(StatusCode::OK, &self.network.devices())),
             (["faults"], &Method::POST) => {
-                let NewFault { kind, device: named, seconds, count } = read(body)?;
-                let spec = FaultSpec { kind, device: device(named.as_deref())?, seconds, count };
+                let NewFault { kind, device: named, seconds, count, delay_ms } = read(body)?;
+                let spec = FaultSpec { kind, device: device(named.as_deref())?, seconds, count, delay_ms };
                 Ok(json(StatusCode::CREATED, &FaultMade { id: self.network.add_fault(&spec) }))
             }
             (["faults", id], &Method::DELETE) => {

@@ -1,9 +1,14 @@
 //! Faults on demand: what is wrong with the network, for whom, and for how long. Pure; the network acts on it.
 
+use std::time::Duration;
+
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::device::DeviceId;
+
+/// How late a late acknowledgement is unless a fault says otherwise.
+const ACK_DELAY: Duration = Duration::from_secs(3);
 
 /// Numbers the faults of a sandbox.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -41,6 +46,17 @@ pub enum FaultKind {
     Passkey,
     /// Log-ins fail with 403: the account is locked; who is connected is cut off.
     Restrict,
+    /// A message is delivered, and acknowledged after `delay_ms` (3 seconds unless given).
+    AckLate,
+    /// A message is delivered and never acknowledged.
+    AckNever,
+    /// A message is delivered and acknowledged twice.
+    AckTwice,
+    /// A message is delivered, and the connection cut before it is acknowledged.
+    DropBeforeAck,
+    /// A message is not delivered; its acknowledgement has the error 463.
+    #[serde(rename = "463")]
+    SendRefused,
 }
 
 /// A fault as it is asked for.
@@ -52,19 +68,21 @@ pub struct FaultSpec {
     pub device: Option<DeviceId>,
     /// For how long; `None` is until it is deleted.
     pub seconds: Option<u64>,
-    /// For how many connections; `None` is all of them.
+    /// For how many connections, or messages; `None` is all of them.
     pub count: Option<u32>,
+    /// How late a late acknowledgement is, in milliseconds.
+    pub delay_ms: Option<u64>,
 }
 
 impl FaultSpec {
     /// A fault for everybody until it is deleted.
     pub fn everybody(kind: FaultKind) -> Self {
-        Self { kind, device: None, seconds: None, count: None }
+        Self { kind, device: None, seconds: None, count: None, delay_ms: None }
     }
 
     /// A fault for one device until it is deleted.
     pub fn device(kind: FaultKind, device: DeviceId) -> Self {
-        Self { kind, device: Some(device), seconds: None, count: None }
+        Self { kind, device: Some(device), seconds: None, count: None, delay_ms: None }
     }
 
     fn is_momentary(&self) -> bool {
@@ -83,6 +101,8 @@ pub(super) struct Strike {
     pub(super) kind: FaultKind,
     /// When it is over, if that is known.
     pub(super) until: Option<DateTime<Utc>>,
+    /// How late it makes an acknowledgement.
+    pub(super) delay: Duration,
 }
 
 #[derive(Debug)]
@@ -95,7 +115,12 @@ struct Fault {
 
 impl Fault {
     fn strike(&self) -> Strike {
-        Strike { id: self.id, kind: self.spec.kind, until: self.until }
+        Strike {
+            id: self.id,
+            kind: self.spec.kind,
+            until: self.until,
+            delay: self.spec.delay_ms.map_or(ACK_DELAY, Duration::from_millis),
+        }
     }
 
     fn is_over(&self, now: DateTime<Utc>) -> bool {

@@ -29,6 +29,7 @@ mod control;
 mod device;
 mod fault;
 mod listener;
+mod messages;
 mod network;
 mod noise;
 mod passkey;
@@ -43,6 +44,7 @@ mod wire;
 pub use archive::ArchiveError;
 pub use device::DeviceId;
 pub use fault::{FaultId, FaultKind, FaultSpec};
+pub use messages::{Content, GroupView, InboxItem, MessageError, Noted, OutboxItem, Said, SentView};
 pub use network::{DeviceView, PhoneError, PhoneView, ScanError};
 
 use archive::{Archive, Archivist};
@@ -102,6 +104,10 @@ impl Sandbox {
             None => (ServerIdentity::generate(&mut rng), Vec::new()),
         };
         let network = Arc::new(Network::new(clock, rng, server, accounts));
+        network.media.open(local_addr, archive.as_ref().map(Archive::media_folder));
+        if let Some(archive) = &archive {
+            recall_messages(archive, &network)?;
+        }
         let token = CancellationToken::new();
         let tracker = TaskTracker::new();
         let task = Listener { tcp: listener, local_addr, network: Arc::clone(&network), tracker: tracker.clone() };
@@ -130,6 +136,18 @@ fn recall_server(archive: &Archive, rng: &mut StdRng) -> Result<ServerIdentity, 
     let server = ServerIdentity::generate(rng);
     archive.keep_server(&server)?;
     Ok(server)
+}
+
+fn recall_messages(archive: &Archive, network: &Network) -> Result<(), ArchiveError> {
+    for record in archive.mail()? {
+        if !network.restore_mail(record) {
+            return Err(archive.broken_mail());
+        }
+    }
+    if let Some(groups) = archive.groups()? {
+        network.restore_groups(groups);
+    }
+    Ok(())
 }
 
 /// A running sandbox. Its methods do what the control API does, in process. Dropping it ends it too, in its own time.
@@ -181,6 +199,51 @@ impl SandboxHandle {
     /// Every linked device, ordered by account and number.
     pub fn devices(&self) -> Vec<DeviceView> {
         self.network.devices()
+    }
+
+    /// Lets a phone send a message to a number, an address or a group.
+    pub fn send(&self, number: &str, to: &str, content: &Content) -> Result<SentView, MessageError> {
+        self.network.send(number, to, content)
+    }
+
+    /// What a phone has received, oldest first.
+    pub fn inbox(&self, number: &str) -> Result<Vec<InboxItem>, MessageError> {
+        self.network.inbox(number)
+    }
+
+    /// What a phone has sent, oldest first.
+    pub fn outbox(&self, number: &str) -> Result<Vec<OutboxItem>, MessageError> {
+        self.network.outbox(number)
+    }
+
+    /// The file of a message that a phone has received, decrypted.
+    pub fn file(&self, number: &str, id: &str) -> Result<Vec<u8>, MessageError> {
+        self.network.file(number, id)
+    }
+
+    /// Who typed to a phone, oldest first.
+    pub fn noted(&self, number: &str) -> Result<Vec<Noted>, MessageError> {
+        self.network.noted(number)
+    }
+
+    /// Takes a phone off the network or back on it; false if there is no such phone.
+    pub fn set_online(&self, number: &str, online: bool) -> bool {
+        self.network.set_online(number, online)
+    }
+
+    /// A phone says that its owner has read these messages, or all. Returns how many; `None` without such a phone.
+    pub fn read(&self, number: &str, messages: Option<&[String]>) -> Option<usize> {
+        self.network.read(number, messages)
+    }
+
+    /// A phone makes a group.
+    pub fn create_group(
+        &self,
+        creator: &str,
+        subject: &str,
+        participants: &[String],
+    ) -> Result<GroupView, MessageError> {
+        self.network.create_group(creator, subject, participants)
     }
 
     /// Adds a fault; it begins at once.

@@ -7,7 +7,10 @@ use rand::rngs::StdRng;
 use sha2::Sha256;
 use wacore::libsignal::protocol::{CurveError, KeyPair, PublicKey};
 use wacore_binary::Jid;
-use waproto::whatsapp::{ADVDeviceIdentity, ADVEncryptionType, ADVSignedDeviceIdentity, ADVSignedDeviceIdentityHMAC};
+use waproto::whatsapp::{
+    ADVDeviceIdentity, ADVEncryptionType, ADVKeyIndexList, ADVSignedDeviceIdentity, ADVSignedDeviceIdentityHMAC,
+    ADVSignedKeyIndexList,
+};
 
 /// What the account's signature of a device covers, before the details and the device's key.
 const ACCOUNT_SIGNATURE_PREFIX: [u8; 2] = [6, 0];
@@ -94,6 +97,23 @@ impl Phone {
             ..Default::default()
         };
         Ok(envelope.encode_to_vec())
+    }
+
+    /// The list of the account's links; `None` if it has none. A real one is signed, which no client checks.
+    pub(super) fn device_list(&self, indexes: &[u32]) -> Option<(u64, Vec<u8>)> {
+        let newest = indexes.iter().max().copied().filter(|newest| *newest > 0)?;
+        // Newer with every link, as a client must see it; the list itself has no time of its own.
+        let timestamp = u64::from(newest);
+        let details = ADVKeyIndexList {
+            raw_id: Some(self.registration_id),
+            timestamp: Some(timestamp),
+            current_index: Some(newest),
+            valid_indexes: indexes.to_vec(),
+            account_type: Some(ADVEncryptionType::E2EE),
+        }
+        .encode_to_vec();
+        let signed = ADVSignedKeyIndexList { details: Some(details), ..Default::default() };
+        Some((timestamp, signed.encode_to_vec()))
     }
 
     /// Checks what the device answers, as a phone does: the same details, and the device's own signature of them.

@@ -89,7 +89,34 @@ pub(super) fn failure(refusal: Refusal) -> Option<Node> {
 }
 
 /// Tells a client that nothing more of what it missed is coming.
-pub(super) fn offline_done() -> Node {
-    let done = NodeBuilder::new("offline").attr("count", "0").build();
+pub(super) fn offline_done(count: usize) -> Node {
+    let done = NodeBuilder::new("offline").attr("count", count).build();
     NodeBuilder::new("ib").attr("from", SERVER_JID).children([done]).build()
+}
+
+/// Tells a client what is coming of what it missed.
+pub(super) fn offline_preview(missed: &[Node]) -> Node {
+    let count = |tag: &str| missed.iter().filter(|node| node.tag == tag).count();
+    let preview = NodeBuilder::new("offline_preview")
+        .attr("count", missed.len())
+        .attr("message", count("message"))
+        .attr("notification", count("notification"))
+        .attr("receipt", count("receipt"))
+        .attr("appdata", 0_u32)
+        .build();
+    NodeBuilder::new("ib").attr("from", SERVER_JID).children([preview]).build()
+}
+
+/// Acknowledges a message, or says that it was not taken.
+pub(super) fn message_ack(message: &Node, seconds: i64, error: Option<&'static str>) -> Node {
+    let text = |name: &str| message.attrs.get(name).map(|value| value.as_str().into_owned()).unwrap_or_default();
+    let ack = NodeBuilder::new("ack")
+        .attr("class", "message")
+        .attr("id", text("id"))
+        .attr("from", text("to"))
+        .attr("t", seconds);
+    match error {
+        Some(code) => ack.attr("error", code).build(),
+        None => ack.build(),
+    }
 }

@@ -49,6 +49,11 @@ impl Network {
         self.state.lock().faults.strike(kinds, None, self.now())
     }
 
+    /// Lets a fault of these kinds strike a device.
+    pub(in crate::sandbox) fn strike(&self, kinds: &[FaultKind], device: &DeviceId) -> Option<Strike> {
+        self.state.lock().faults.strike(kinds, Some(device), self.now())
+    }
+
     /// Whether a fault that struck is still there.
     pub(in crate::sandbox) fn is_fault_active(&self, id: FaultId) -> bool {
         self.state.lock().faults.is_active(id, self.now())
@@ -84,9 +89,16 @@ impl Network {
             }
             FaultKind::Restrict => Some(Refusal::Locked),
             FaultKind::Outdated => Some(Refusal::Outdated),
-            FaultKind::Silent | FaultKind::NoCode | FaultKind::HalfOpen | FaultKind::Replace | FaultKind::Passkey => {
-                None
-            }
+            FaultKind::Silent
+            | FaultKind::NoCode
+            | FaultKind::HalfOpen
+            | FaultKind::Passkey
+            | FaultKind::Replace
+            | FaultKind::AckLate
+            | FaultKind::AckNever
+            | FaultKind::AckTwice
+            | FaultKind::DropBeforeAck
+            | FaultKind::SendRefused => None,
         }
     }
 
@@ -137,7 +149,16 @@ impl State {
                     }
                 }
             }
-            FaultKind::Refuse | FaultKind::Silent | FaultKind::NoCode | FaultKind::HalfOpen | FaultKind::Passkey => {}
+            FaultKind::Refuse
+            | FaultKind::Silent
+            | FaultKind::NoCode
+            | FaultKind::HalfOpen
+            | FaultKind::Passkey
+            | FaultKind::AckLate
+            | FaultKind::AckNever
+            | FaultKind::AckTwice
+            | FaultKind::DropBeforeAck
+            | FaultKind::SendRefused => {}
         }
     }
 }

@@ -13,6 +13,7 @@ use tokio::sync::{Notify, watch};
 use super::archive::AccountRecord;
 use super::device::{Device, DeviceId};
 use super::fault::Faults;
+use super::messages::{MediaStore, Post};
 use super::noise::ServerIdentity;
 use super::phone::Phone;
 use crate::domain::clock::Clock;
@@ -44,6 +45,10 @@ pub(super) struct Network {
     pub(super) faults_changed: watch::Sender<u64>,
     /// Told whenever an account changed.
     pub(super) changed: Notify,
+    /// Its post office.
+    pub(super) post: Post,
+    /// Its media server's files.
+    pub(super) media: MediaStore,
     rng: Mutex<StdRng>,
     state: Mutex<State>,
 }
@@ -94,7 +99,7 @@ impl Network {
     /// A network with what an earlier one left.
     pub(super) fn new(
         clock: Arc<dyn Clock>,
-        rng: StdRng,
+        mut rng: StdRng,
         server: ServerIdentity,
         accounts: impl IntoIterator<Item = (Phone, Vec<Device>)>,
     ) -> Self {
@@ -109,6 +114,8 @@ impl Network {
             factor: watch::Sender::new(1.0),
             faults_changed: watch::Sender::new(0),
             changed: Notify::new(),
+            post: Post::default(),
+            media: MediaStore::new(format!("{:016x}", rng.random::<u64>())),
             rng: Mutex::new(rng),
             state: Mutex::new(state),
         }

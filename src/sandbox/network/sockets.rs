@@ -7,7 +7,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Notify, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use super::{LinkRequest, Network, State, TypeRequest};
@@ -51,6 +51,7 @@ pub(super) struct SocketEntry {
     pub(super) cut: CancellationToken,
     pub(super) device: Option<DeviceId>,
     pub(super) is_live: bool,
+    pub(super) mail: Arc<Notify>,
     pub(super) mute: Option<Strike>,
 }
 
@@ -71,6 +72,8 @@ pub(in crate::sandbox) struct Socket {
     pub(in crate::sandbox) commands: mpsc::Receiver<Command>,
     /// Cancelled when the connection is to be cut without a word.
     pub(in crate::sandbox) cut: CancellationToken,
+    /// Told when there is something in its device's mailbox.
+    pub(in crate::sandbox) mail: Arc<Notify>,
     network: Arc<Network>,
 }
 
@@ -88,9 +91,17 @@ impl Network {
         let mut state = self.state.lock();
         state.last_socket += 1;
         let id = SocketId(state.last_socket);
-        let entry = SocketEntry { commands: sender, cut: cut.clone(), device: None, is_live: false, mute: None };
+        let mail = Arc::new(Notify::new());
+        let entry = SocketEntry {
+            commands: sender,
+            cut: cut.clone(),
+            device: None,
+            is_live: false,
+            mail: Arc::clone(&mail),
+            mute: None,
+        };
         state.sockets.insert(id, entry);
-        Socket { id, commands, cut, network: Arc::clone(self) }
+        Socket { id, commands, cut, mail, network: Arc::clone(self) }
     }
 
     fn close_socket(&self, id: SocketId) {
@@ -173,12 +184,31 @@ impl Network {
         Some((phone.clone(), state.devices.get(id)?.clone()))
     }
 
+    /// An account, by its number or hidden id.
+    pub(in crate::sandbox) fn account(&self, user: &str) -> Option<Phone> {
+        let state = self.state.lock();
+        let by_lid = || state.phones.values().find(|phone| phone.lid == user);
+        state.phones.get(user).or_else(by_lid).cloned()
+    }
+
+    /// Whether a device is logged in.
+    pub(in crate::sandbox) fn is_live(&self, id: &DeviceId) -> bool {
+        self.state.lock().devices.get(id).is_some_and(|device| device.live_sockets > 0)
+    }
+
+    /// Tells a device's connection to look into its mailbox.
+    pub(in crate::sandbox) fn wake(&self, id: &DeviceId) {
+        let state = self.state.lock();
+        for entry in state.sockets.values().filter(|entry| entry.is_live && entry.device.as_ref() == Some(id)) {
+            entry.mail.notify_one();
+        }
+    }
+
     /// The numbers of an account's devices and the indexes of their links, the phone's own first.
     pub(in crate::sandbox) fn device_list(&self, user: &str) -> Vec<(u16, u32)> {
         let state = self.state.lock();
-        let Some(phone) = state.phones.values().find(|phone| phone.number == user || phone.lid == user) else {
-            return Vec::new();
-        };
+        let by_lid = || state.phones.values().find(|phone| phone.lid == user);
+        let Some(phone) = state.phones.get(user).or_else(by_lid) else { return Vec::new() };
         let linked = state.devices.values().filter(|device| device.id.number == phone.number);
         std::iter::once((0, 0)).chain(linked.map(|device| (device.id.device, device.details.key_index))).collect()
     }

@@ -140,3 +140,38 @@ async fn a_body_over_64_kib_is_refused() {
     let (status, error) = call(&sandbox, "POST", "/phones", Some(body)).await;
     assert_eq!((status, error["code"].as_str()), (StatusCode::PAYLOAD_TOO_LARGE, Some("body_too_large")));
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn phones_write_and_read_over_http() {
+    let sandbox = start().await;
+    for number in ["15550100001", "15550100002"] {
+        assert_eq!(call(&sandbox, "POST", "/phones", Some(json!({ "number": number }))).await.0, 201);
+    }
+    let path = "/phones/15550100001/send";
+    let (status, sent) = call(&sandbox, "POST", path, Some(json!({ "to": "15550100002", "text": "hello" }))).await;
+    assert_eq!((status.as_u16(), &sent["chat"]), (201, &json!("15550100002@s.whatsapp.net")));
+    let (_, inbox) = call(&sandbox, "GET", "/phones/15550100002/inbox", None).await;
+    let item = &inbox[0];
+    let expected = json!({"id": sent["id"], "kind": "text", "text": "hello", "copies": 1, "from_me": false,
+        "from": "15550100001@s.whatsapp.net", "chat": "15550100001@s.whatsapp.net"});
+    for (name, value) in expected.as_object().unwrap() {
+        assert_eq!(&item[name], value, "{name}");
+    }
+    let (status, read) = call(&sandbox, "POST", "/phones/15550100002/read", None).await;
+    assert_eq!((status.as_u16(), read), (200, json!({ "read": 1 })));
+    let (_, outbox) = call(&sandbox, "GET", "/phones/15550100001/outbox", None).await;
+    assert_eq!(outbox[0]["read_by"], json!(["15550100002@s.whatsapp.net"]));
+    assert_eq!(call(&sandbox, "POST", "/phones/15550100001/online", Some(json!({ "online": false }))).await.0, 200);
+    let cases = [
+        ("POST", path, Some(json!({ "to": "15550100002", "text": "x" })), 409, "phone_offline"),
+        ("POST", path, Some(json!({ "text": "x" })), 400, "malformed_body"),
+        ("POST", path, Some(json!({ "to": "1", "kind": "shout" })), 400, "malformed_body"),
+        ("POST", "/phones/15550100002/send", Some(json!({ "to": "1", "text": "x" })), 422, "recipient_not_found"),
+        ("GET", "/phones/15550109999/inbox", None, 404, "phone_not_found"),
+        ("GET", path, None, 405, "method_not_allowed"),
+    ];
+    for (method, path, body, status, code) in cases {
+        let (got, error) = call(&sandbox, method, path, body).await;
+        assert_eq!((got.as_u16(), error["code"].as_str()), (status, Some(code)), "{method} {path}: {error}");
+    }
+}

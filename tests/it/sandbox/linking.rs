@@ -204,7 +204,7 @@ async fn devices_survive_a_restart_of_the_sandbox() {
     client.wait_for(Told::Connected).await;
     assert_eq!(view(&sandbox, &device).logins, 2);
     let (kept, number) = (files(folder.path()), device.number.as_bytes());
-    assert_eq!(kept.len(), 2, "the server's key and one phone: {kept:?}");
+    assert_eq!(kept.len(), 3, "the server's key, one phone and its messages: {kept:?}");
     let phone = kept.iter().find(|path| path.parent().unwrap().ends_with("phones")).unwrap();
     let phone: serde_json::Value = serde_json::from_slice(&std::fs::read(phone).unwrap()).unwrap();
     assert_eq!(phone["devices"][0]["has_app_state_key"], true, "the client confirmed the key; it is not sent again");

@@ -6,6 +6,7 @@ mod control;
 mod crowd;
 mod faults;
 mod linking;
+mod messages;
 mod typing;
 
 use std::sync::Arc;
