@@ -1,7 +1,9 @@
 //! The words of the field and the decisions made in them. Nothing here does IO, reads a clock or draws a random number.
 
 pub mod account;
+pub mod chat_id;
 pub mod clock;
+pub mod event;
 pub mod instance;
 pub mod lease;
 pub mod origin;
@@ -9,3 +11,4 @@ pub mod profile;
 pub mod qr_code;
 pub mod session;
 pub mod token;
+mod words;

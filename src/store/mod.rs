@@ -16,6 +16,7 @@ pub mod audit;
 pub mod cluster_secret;
 pub mod embedded;
 pub mod engine_state;
+pub mod event;
 pub mod instance;
 pub mod lease;
 pub mod node;
