@@ -5,6 +5,8 @@ use std::time::Duration;
 use secrecy::ExposeSecret;
 use url::Url;
 
+use crate::domain::network::Network;
+
 use super::Config;
 
 /// A key and why its value is refused. The message never repeats a secret.
@@ -46,11 +48,7 @@ fn server(config: &Config) -> Result<(), Refused> {
         require(url.is_some(), "server.public_url", "it must be an http or https address without query and fragment")?;
     }
     for proxy in &server.trusted_proxies {
-        let (address, bits) = proxy.split_once('/').map_or((proxy.as_str(), None), |(a, b)| (a, Some(b)));
-        let fits = address.parse::<std::net::IpAddr>().is_ok_and(|address| {
-            let most = if address.is_ipv4() { 32 } else { 128 };
-            bits.is_none_or(|bits| bits.parse::<u8>().is_ok_and(|bits| bits <= most))
-        });
+        let fits = Network::parse(proxy).is_some();
         require(fits, "server.trusted_proxies", "each must be an address or a network, as 10.0.0.0/8")?;
     }
     require(server.max_connections > 0, "server.max_connections", "it must be at least 1")?;

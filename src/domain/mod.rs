@@ -6,6 +6,7 @@ pub mod clock;
 pub mod event;
 pub mod instance;
 pub mod lease;
+pub mod network;
 pub mod origin;
 pub mod profile;
 pub mod qr_code;
