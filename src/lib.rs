@@ -35,3 +35,4 @@ pub mod sandbox;
 pub mod store;
 pub mod supervisor;
 pub mod telemetry;
+pub mod webhook;

@@ -5,6 +5,8 @@ use std::time::Duration;
 use secrecy::ExposeSecret;
 use url::Url;
 
+use crate::domain::network::Network;
+
 use super::Config;
 
 /// A key and why its value is refused. The message never repeats a secret.
@@ -49,11 +51,7 @@ fn server(config: &Config) -> Result<(), Refused> {
         || Url::parse(&server.source_url).is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
     require(source, "server.source_url", "it must be an http or https address")?;
     for proxy in &server.trusted_proxies {
-        let (address, bits) = proxy.split_once('/').map_or((proxy.as_str(), None), |(a, b)| (a, Some(b)));
-        let fits = address.parse::<std::net::IpAddr>().is_ok_and(|address| {
-            let most = if address.is_ipv4() { 32 } else { 128 };
-            bits.is_none_or(|bits| bits.parse::<u8>().is_ok_and(|bits| bits <= most))
-        });
+        let fits = Network::parse(proxy).is_some();
         require(fits, "server.trusted_proxies", "each must be an address or a network, as 10.0.0.0/8")?;
     }
     require(server.max_connections > 0, "server.max_connections", "it must be at least 1")?;

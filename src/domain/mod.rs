@@ -1,10 +1,13 @@
 //! The words of the field and the decisions made in them. Nothing here does IO, reads a clock or draws a random number.
 
 pub mod account;
+pub mod chat_id;
 pub mod clock;
+pub mod event;
 pub mod instance;
 pub mod lease;
 pub mod link_code;
+pub mod network;
 pub mod origin;
 pub mod passkey;
 pub mod phone_number;
@@ -12,3 +15,4 @@ pub mod profile;
 pub mod qr_code;
 pub mod session;
 pub mod token;
+mod words;

@@ -19,6 +19,7 @@ pub mod audit;
 pub mod cluster_secret;
 pub mod embedded;
 pub mod engine_state;
+pub mod event;
 pub mod idempotency;
 pub mod instance;
 pub mod kept_secret;

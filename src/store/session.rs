@@ -10,7 +10,7 @@ use crate::domain::instance::InstanceId;
 use crate::domain::lease::NodeId;
 use crate::domain::session::{Desired, Reason, Status};
 
-use super::StoreError;
+use super::{StoreError, event};
 
 /// A session as it is stored, and who runs it.
 #[derive(Debug, Clone)]
@@ -159,6 +159,7 @@ pub async fn save(conn: &mut PgConnection, id: InstanceId, session: &SessionWrit
 /// Erases the instance with everything that belongs to it, and keeps its id from being issued again. The caller's
 /// transaction holds the lease.
 pub async fn erase(conn: &mut PgConnection, id: InstanceId, now: DateTime<Utc>) -> Result<(), StoreError> {
+    event::erase_instance(conn, id).await?;
     sqlx::query!("DELETE FROM instance WHERE id = $1", id.as_str())
         .execute(&mut *conn)
         .await

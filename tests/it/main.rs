@@ -14,6 +14,8 @@ mod embedded;
 #[cfg(feature = "sandbox")]
 mod engine;
 #[cfg(feature = "sandbox")]
+mod event_log;
+#[cfg(feature = "sandbox")]
 mod faults;
 #[cfg(feature = "sandbox")]
 mod fleet;

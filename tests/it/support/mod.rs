@@ -8,6 +8,8 @@ pub(crate) mod decode;
 #[cfg(feature = "sandbox")]
 pub(crate) mod gateway;
 #[cfg(feature = "sandbox")]
+pub(crate) mod house;
+#[cfg(feature = "sandbox")]
 pub(crate) mod network;
 pub(crate) mod node;
 #[cfg(feature = "sandbox")]
