@@ -218,13 +218,15 @@ impl ApiError {
             Self::NotFound | Self::SessionNotFound | Self::TokenNotFound | Self::AccountNotFound => {
                 StatusCode::NOT_FOUND
             }
-            Self::TokenRotated | Self::LastAccountKey | Self::AccountHasInstances { .. } => StatusCode::CONFLICT,
+            Self::TokenRotated
+            | Self::LastAccountKey
+            | Self::AccountHasInstances { .. }
+            | Self::IdempotencyKeyInUse => StatusCode::CONFLICT,
             Self::MethodNotAllowed { .. } => StatusCode::METHOD_NOT_ALLOWED,
             Self::BodyTimeout => StatusCode::REQUEST_TIMEOUT,
             Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::SessionStatus(_) | Self::IdempotencyKeyReused => StatusCode::UNPROCESSABLE_ENTITY,
-            Self::IdempotencyKeyInUse => StatusCode::CONFLICT,
             Self::RateLimited(_) => StatusCode::TOO_MANY_REQUESTS,
             Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
             Self::UpstreamUnreachable

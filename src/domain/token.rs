@@ -120,8 +120,8 @@ impl fmt::Debug for TokenHash {
 impl TokenHash {
     /// Its first eight bytes: enough to tell, among millions of tokens, that one is none of them.
     pub fn prefix(&self) -> u64 {
-        let [a, b, c, d, e, f, g, h, ..] = self.0;
-        u64::from_be_bytes([a, b, c, d, e, f, g, h])
+        let (first, _) = self.0.split_first_chunk().expect("a hash is longer than that");
+        u64::from_be_bytes(*first)
     }
 }
 

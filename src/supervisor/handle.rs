@@ -230,18 +230,17 @@ impl Supervisor {
                 return Ok(view);
             }
             let changed = async {
-                match deps.registry.get(id) {
-                    Some(door) => {
-                        let mut view = door.view.clone();
-                        // An actor that leaves closes the channel; what it left behind is looked at then.
-                        if view.wait_for(|view| statuses.contains(&view.status)).await.is_err() {
-                            door.gone.cancelled().await;
-                        }
+                if let Some(door) = deps.registry.get(id) {
+                    let mut view = door.view.clone();
+                    // An actor that leaves closes the channel; what it left behind is looked at then.
+                    if view.wait_for(|view| statuses.contains(&view.status)).await.is_err() {
+                        door.gone.cancelled().await;
                     }
-                    None => tokio::select! {
+                } else {
+                    tokio::select! {
                         _ = deps.registry.entered(id) => {}
                         () = deps.clock.sleep_until(deps.clock.now() + LOOK_AGAIN) => {}
-                    },
+                    }
                 }
             };
             tokio::select! {

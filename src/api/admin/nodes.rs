@@ -18,6 +18,7 @@ struct Nodes {
 }
 
 #[derive(Serialize)]
+#[expect(clippy::struct_field_names, reason = "the names are those of the wire")]
 struct Node {
     node_id: Uuid,
     name: String,

@@ -1,5 +1,7 @@
 //! The renderings of an error that are markup: XML, and a page that is XML too, so that one parser judges both.
 
+use std::fmt::Write as _;
+
 use serde_json::Value;
 
 use super::body::{Members, flat};
@@ -16,17 +18,23 @@ pub(super) fn xml(members: &Members) -> String {
 
 fn element(out: &mut String, name: &str, value: &Value) {
     if let Value::Array(values) = value {
-        values.iter().for_each(|value| element(out, name, value));
+        for value in values {
+            element(out, name, value);
+        }
         return;
     }
-    out.push_str(&format!("<{name}>"));
+    let _ = write!(out, "<{name}>");
     match value {
-        Value::Object(members) => members.iter().for_each(|(name, value)| element(out, name, value)),
+        Value::Object(members) => {
+            for (name, value) in members {
+                element(out, name, value);
+            }
+        }
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => {
             out.push_str(&escaped(&flat(value)));
         }
     }
-    out.push_str(&format!("</{name}>"));
+    let _ = write!(out, "</{name}>");
 }
 
 /// A page without script, style or anything to fetch: a heading, the message, and the rest as a list of terms.
@@ -36,7 +44,7 @@ pub(super) fn html(mut members: Members) -> String {
     let message = escaped(&members.take("message"));
     let mut terms = String::new();
     for (name, value) in &members.0 {
-        terms.push_str(&format!("<dt>{}</dt>\n<dd>{}</dd>\n", name.replace('_', " "), escaped(&flat(value))));
+        let _ = write!(terms, "<dt>{}</dt>\n<dd>{}</dd>\n", name.replace('_', " "), escaped(&flat(value)));
     }
     format!(
         "<!DOCTYPE html>\n\

@@ -1,5 +1,7 @@
 //! The renderings of an error, and which one a client gets.
 
+use std::fmt::Write as _;
+
 use serde_json::{Value, json};
 
 use crate::api::extract::Accept;
@@ -91,7 +93,7 @@ fn text(mut members: Members) -> String {
     let status = members.take("status");
     let mut text = format!("{status} {}\n{}\n\n", line(&members.take("error")), line(&members.take("message")));
     for (name, value) in &members.0 {
-        text.push_str(&format!("{name}: {}\n", line(&flat(value))));
+        let _ = writeln!(text, "{name}: {}", line(&flat(value)));
     }
     text
 }

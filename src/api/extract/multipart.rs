@@ -35,6 +35,7 @@ pub(super) async fn fields(content_type: &str, body: Bytes) -> Result<Vec<(Strin
     Ok(fields)
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "for `map_err`")]
 fn malformed(error: multer::Error) -> ApiError {
     match error {
         multer::Error::IncompleteFieldData { .. }

@@ -67,8 +67,12 @@ mod tests {
         ) {
             let living = Living::default();
             living.replace(first.clone());
-            added.iter().for_each(|prefix| living.add(*prefix));
-            removed.iter().for_each(|prefix| living.remove(*prefix));
+            for prefix in &added {
+                living.add(*prefix);
+            }
+            for prefix in &removed {
+                living.remove(*prefix);
+            }
             for prefix in 0..50 {
                 let expected = (first.contains(&prefix) || added.contains(&prefix)) && !removed.contains(&prefix);
                 prop_assert_eq!(living.contains(&hash(prefix)), expected, "{}", prefix);

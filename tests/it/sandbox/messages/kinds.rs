@@ -165,7 +165,7 @@ async fn places_cards_replies_and_mentions_reach_a_phone() {
 async fn reactions_edits_and_deletions_go_both_ways() {
     let mut pair = Pair::new().await;
     let client = pair.client.inner();
-    let (mine, _) = pair.receive(json!({ "kind": "text", "text": "helo" })).await;
+    let (mine, _) = pair.receive(json!({ "kind": "text", "text": "hallo" })).await;
     let (_, message) = pair.receive(json!({ "kind": "edit", "message": mine, "text": "hello" })).await;
     let change = message.protocol_message.as_option().unwrap();
     assert_eq!(change.edited_message.as_option().and_then(words), Some("hello"));
