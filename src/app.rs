@@ -9,7 +9,6 @@ use std::time::Duration;
 
 use actix_web::dev::ServerHandle;
 use actix_web::web::{Data, ServiceConfig};
-use actix_web::{App, HttpServer};
 use anyhow::Context;
 use rand::rngs::{StdRng, SysRng};
 use rand::{Rng, SeedableRng};
@@ -385,18 +384,7 @@ fn serve<F>(
 where
     F: FnOnce(&mut ServiceConfig),
 {
-    let workers = match workers {
-        0 => std::thread::available_parallelism().map_or(1, usize::from),
-        workers => workers,
-    };
     let state = state.clone();
-    let server = HttpServer::new(move || App::new().configure(configure(&state)))
-        .workers(workers)
-        .max_connections((config.max_connections as usize).div_ceil(workers))
-        .client_request_timeout(config.request_head_timeout)
-        .shutdown_timeout(config.shutdown_timeout.as_secs())
-        .disable_signals()
-        .listen(listener)?
-        .run();
+    let server = api::serve(listener, config, workers, move || configure(&state))?;
     Ok((server.handle(), tokio::spawn(server)))
 }

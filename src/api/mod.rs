@@ -10,6 +10,7 @@ pub mod admin;
 mod answer;
 mod audit;
 pub mod auth;
+mod connection;
 mod cors;
 mod docs;
 pub mod erasure;
@@ -23,6 +24,7 @@ pub mod metrics;
 pub mod openapi;
 mod respond;
 pub mod routes;
+mod server;
 pub mod session;
 pub mod sessions;
 pub mod state;
@@ -39,6 +41,7 @@ use routes::Routes;
 /// The longest a request may ask to wait, for a code or for a status, in seconds.
 pub const LONGEST_WAIT: u32 = 25;
 
+pub use server::serve;
 pub use state::{ApiParts, ApiState};
 
 /// Adds the API to an actix application: `App::new().configure(api::configure(&state))`. Whatever no other service took

@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use actix_web::dev::ServerHandle;
 use actix_web::web::Data;
-use actix_web::{App, HttpServer};
 use chrono::{DateTime, TimeZone, Utc};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
@@ -96,12 +95,7 @@ impl Gateway {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let served = state.clone();
-        let server = HttpServer::new(move || App::new().configure(api::configure(&served)))
-            .workers(1)
-            .disable_signals()
-            .listen(listener)
-            .unwrap()
-            .run();
+        let server = api::serve(listener, &config.server, 1, move || api::configure(&served)).unwrap();
         let handle = server.handle();
         tokio::spawn(server);
         let client = reqwest::Client::new();
