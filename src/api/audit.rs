@@ -1,5 +1,7 @@
 //! `/v2/audit`: who did what with an account's instances, newest first; and the lines a call leaves there.
 
+use std::borrow::Cow;
+
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use base64::Engine as _;
@@ -8,6 +10,9 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 use serde_json::{Value, json};
 use sqlx::PgConnection;
+use utoipa::openapi::schema::{ObjectBuilder, Type};
+use utoipa::openapi::{RefOr, Schema};
+use utoipa::{PartialSchema, ToSchema};
 
 use crate::domain::account::AccountId;
 use crate::domain::instance::InstanceId;
@@ -17,39 +22,83 @@ use crate::store::audit::{self, Action, Entry, Filter, Line};
 
 use super::error::ApiError;
 use super::extract::{Call, OperatorCall, Target};
+use super::openapi::answers::EveryRoute;
 use super::respond::{self, time};
 
 const MAX_LIMIT: u32 = 100;
 
-#[derive(Serialize)]
+/// A page of the log.
+#[derive(Serialize, ToSchema)]
+#[schema(as = AuditPage)]
 struct Page {
     entries: Vec<Told>,
     /// For the parameter `cursor`; `null` on the last page.
+    #[schema(required = true)]
     next_cursor: Option<String>,
 }
 
 /// A line of the log.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = AuditEntry)]
 struct Told {
+    #[schema(example = 42)]
     id: i64,
     #[serde(serialize_with = "time")]
     at: DateTime<Utc>,
     actor: Actor,
+    /// Where the call came from.
+    #[schema(required = true, example = "203.0.113.7")]
     address: Option<String>,
+    #[schema(value_type = ActionWord)]
     action: String,
+    /// Null for what concerns the account itself.
+    #[schema(required = true, example = "7K2M9QX4T0AB")]
     instance_id: Option<String>,
+    /// Particulars, by the action.
+    #[schema(value_type = Object)]
     detail: Value,
 }
 
 /// Whose token it was.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct Actor {
+    #[schema(example = "account")]
     kind: String,
+    /// The token's last four characters.
+    #[schema(required = true, example = "x7Qa")]
     last4: Option<String>,
 }
 
-/// Answers with a page: `cursor`, `limit`, `instance_id`, `action`. The lines of deleted instances stay; an instance
-/// that is not the account's has none.
+/// [`Action`] in the document.
+struct ActionWord;
+
+impl PartialSchema for ActionWord {
+    fn schema() -> RefOr<Schema> {
+        let words = Action::ALL.iter().map(|action| action.as_str());
+        ObjectBuilder::new().schema_type(Type::String).enum_values(Some(words)).into()
+    }
+}
+
+impl ToSchema for ActionWord {
+    fn name() -> Cow<'static, str> {
+        "AuditAction".into()
+    }
+}
+
+/// Lists who did what with the account and its instances, newest first.
+///
+/// Needs the account's key. The lines of deleted instances stay; an instance that is not the account's has none.
+#[utoipa::path(
+    get, path = "/v2/audit", tag = "Account", operation_id = "audit",
+    params(
+        ("instance_id" = Option<InstanceId>, Query, description = "Only what was done with this instance."),
+        ("action" = Option<ActionWord>, Query, description = "Only this.", example = "link.minted"),
+        ("limit" = Option<u32>, Query, description = "Lines a page; 100 unless given.",
+            minimum = 1, maximum = 100, example = 20),
+        ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before.", max_length = 100),
+    ),
+    responses((status = 200, description = "A page.", body = Page), EveryRoute),
+)]
 #[tracing::instrument(skip_all)]
 pub(super) async fn page(call: Call) -> Result<HttpResponse, ApiError> {
     let mut read = call.read();

@@ -7,6 +7,7 @@ use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 use serde::Serialize;
 use serde_json::json;
 use sqlx::PgConnection;
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::domain::account::AccountId;
@@ -72,31 +73,51 @@ pub(super) fn overlap(read: &mut Read<'_>) -> TimeDelta {
 }
 
 /// A token as it is listed: everything but the secret.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Token)]
 pub(super) struct Document {
     token_id: Uuid,
+    /// Its last four characters.
+    #[schema(example = "x7Qa")]
     last4: String,
+    #[schema(required = true, example = "till 3")]
     name: Option<String>,
+    /// What an instance token may do; an account's key has none.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Vec<Scope>, required = false)]
     scopes: Option<Vec<&'static str>>,
-    state: &'static str,
+    state: State,
     #[serde(serialize_with = "time")]
     created_at: DateTime<Utc>,
+    #[schema(required = true)]
     #[serde(serialize_with = "maybe_time")]
     expires_at: Option<DateTime<Utc>>,
+    #[schema(required = true)]
     #[serde(serialize_with = "maybe_time")]
     revoked_at: Option<DateTime<Utc>>,
     /// The key of this very call.
     current: bool,
 }
 
+/// Where a token stands.
+#[derive(Serialize, ToSchema)]
+#[schema(as = TokenState)]
+#[serde(rename_all = "lowercase")]
+enum State {
+    Active,
+    /// Replaced, and going on until it expires.
+    Rotating,
+    Expired,
+    Revoked,
+}
+
 impl Document {
     pub(super) fn new(holder: Holder, listed: Listed, now: DateTime<Utc>, caller: Option<Uuid>) -> Self {
         let state = match (listed.revoked_at, listed.rotated_at) {
-            (Some(_), _) => "revoked",
-            (None, _) if !listed.is_live(now) => "expired",
-            (None, Some(_)) => "rotating",
-            (None, None) => "active",
+            (Some(_), _) => State::Revoked,
+            (None, _) if !listed.is_live(now) => State::Expired,
+            (None, Some(_)) => State::Rotating,
+            (None, None) => State::Active,
         };
         let scopes = listed.scopes.iter().map(|scope| scope.as_str()).collect();
         Self {
@@ -114,21 +135,34 @@ impl Document {
 }
 
 /// A new token, in the only answer that shows it.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = MintedToken)]
 pub(super) struct Minted {
+    #[schema(example = "wgi_…")]
     access_token: String,
     #[serde(flatten)]
     document: Document,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Replaced, required = false)]
     replaces: Option<Replaced>,
 }
 
 /// The token that a new one was made for.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = ReplacedToken)]
 struct Replaced {
     token_id: Uuid,
+    /// Until when it goes on.
     #[serde(serialize_with = "time")]
     expires_at: DateTime<Utc>,
+}
+
+/// That a token is revoked.
+#[derive(Serialize, ToSchema)]
+#[schema(as = RevokedToken)]
+pub(super) struct Revoked {
+    token_id: Uuid,
+    revoked: bool,
 }
 
 /// The tokens, newest first.
@@ -169,7 +203,7 @@ pub(super) async fn revoke(call: &Call, holder: Holder, id: Uuid) -> Result<Http
         tx.commit().await.map_err(StoreError::while_("keep a revocation"))?;
         call.state.tokens.token_changed(id);
     }
-    Ok(respond::json(StatusCode::OK, &json!({ "token_id": id, "revoked": true })))
+    Ok(respond::json(StatusCode::OK, &Revoked { token_id: id, revoked: true }))
 }
 
 /// Replaces a live token by a new one with the same name, scopes and end; the old one goes on for `overlap`.

@@ -63,7 +63,8 @@ impl TokenKind {
 }
 
 /// What an instance token may do with its instance.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, utoipa::ToSchema)]
+#[schema(rename_all = "lowercase")]
 pub enum Scope {
     /// info, me, events.
     Read,

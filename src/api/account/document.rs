@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use sqlx::PgConnection;
+use utoipa::ToSchema;
 
 use crate::api::error::ApiError;
 use crate::api::extract::{Bound, Read};
@@ -19,9 +20,12 @@ const MAX_ORIGINS: usize = 50;
 const MAX_INSTANCES: u32 = 1_000_000;
 
 /// An account.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Account)]
 pub(in crate::api) struct Document {
+    #[schema(value_type = Uuid)]
     account_id: AccountId,
+    #[schema(example = "Example Shops")]
     name: String,
     settings: Settings,
     quota: Quota,
@@ -31,21 +35,32 @@ pub(in crate::api) struct Document {
     created_at: DateTime<Utc>,
 }
 
-#[derive(Serialize)]
+/// What the account has chosen.
+#[derive(Serialize, ToSchema)]
+#[schema(as = AccountSettings)]
 struct Settings {
+    /// Whether tokens in queries and bodies are refused.
     require_header_auth: bool,
+    /// Whether start, stop and restart answer to GET.
     allow_get_control: bool,
+    /// Web origins whose pages may call, and to which hosted pages may lead back.
+    #[schema(example = json!(["https://app.example.com"]))]
     allowed_origins: Vec<String>,
 }
 
 /// What the operator grants; `null` is no bound.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = AccountQuota)]
 struct Quota {
+    #[schema(required = true, example = 50)]
     max_instances: Option<u32>,
 }
 
-#[derive(Serialize)]
+/// How much of it is used.
+#[derive(Serialize, ToSchema)]
+#[schema(as = AccountUse)]
 struct Use {
+    #[schema(example = 7)]
     instances: u64,
 }
 

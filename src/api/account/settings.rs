@@ -6,6 +6,7 @@ use serde_json::json;
 
 use crate::api::error::ApiError;
 use crate::api::extract::Call;
+use crate::api::openapi::answers::EveryRoute;
 use crate::api::respond;
 use crate::domain::instance::InstanceId;
 use crate::store::audit::Action;
@@ -14,6 +15,12 @@ use crate::store::{StoreError, account};
 use super::document::{Changes, Document};
 
 /// Tells of the account.
+///
+/// Its settings, what it may have, and how much of that it uses. Needs the account's key.
+#[utoipa::path(
+    get, path = "/v2/account", tag = "Account", operation_id = "show_account",
+    responses((status = 200, description = "The account.", body = Document), EveryRoute),
+)]
 #[tracing::instrument(skip_all)]
 pub async fn show(call: Call) -> Result<HttpResponse, ApiError> {
     call.account_key()?;
@@ -22,7 +29,23 @@ pub async fn show(call: Call) -> Result<HttpResponse, ApiError> {
     Ok(respond::json(StatusCode::OK, &document))
 }
 
-/// Sets what is given of `name`, `require_header_auth`, `allow_get_control`, `allowed_origins`.
+/// Changes the account's name and settings.
+///
+/// What is not given stays as it is. Needs the account's key.
+#[utoipa::path(
+    post, path = "/v2/account", tag = "Account", operation_id = "change_account",
+    params(
+        ("name" = Option<String>, Query, description = "What people call it.", max_length = 100,
+            example = "Example Shops"),
+        ("require_header_auth" = Option<bool>, Query, example = false,
+            description = "Refuse tokens in queries and bodies, where proxies may log them."),
+        ("allow_get_control" = Option<bool>, Query, example = false,
+            description = "Let start, stop and restart answer to GET."),
+        ("allowed_origins" = Option<Vec<String>>, Query, max_items = 50, example = json!(["https://app.example.com"]),
+            description = "Web origins whose pages may call, as a list or separated by commas; an empty list is none."),
+    ),
+    responses((status = 200, description = "The account after the change.", body = Document), EveryRoute),
+)]
 #[tracing::instrument(skip_all)]
 pub async fn change(call: Call) -> Result<HttpResponse, ApiError> {
     let mut read = call.read();

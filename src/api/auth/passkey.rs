@@ -9,9 +9,11 @@ use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use serde::Serialize;
 use serde_json::Value;
+use utoipa::ToSchema;
 
 use crate::api::error::{ApiError, ParameterProblem, StatusMismatch};
-use crate::api::extract::Call;
+use crate::api::extract::{Call, Target};
+use crate::api::openapi::answers::{EveryRoute, OfInstance, OfStatus};
 use crate::api::respond;
 use crate::domain::instance::InstanceId;
 use crate::domain::passkey::{PasskeyAnswer, PasskeyAsk, PasskeyAssertion, PasskeyPrompt};
@@ -25,40 +27,82 @@ const ANSWERED_RETRY_AFTER: u64 = 2;
 const ASKING: &[Status] = &[Status::PasskeyRequired, Status::PasskeyConfirmationRequired];
 
 /// What is asked.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = PasskeyAsked)]
 struct Asked<'a> {
     status: Status,
     /// What `navigator.credentials.get` takes under this name.
     #[serde(rename = "publicKey", skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Object, required = false)]
     public_key: Option<&'a Value>,
     /// What the phone must show too.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = String, required = false, example = "ABCD-EFGH")]
     code: Option<&'a str>,
-    /// Unix milliseconds.
+    /// In Unix milliseconds.
+    #[schema(example = 1_790_000_000_000_i64)]
     expires_at: i64,
 }
 
 /// Where the session stands after WhatsApp took the answer.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = PasskeyTaken)]
 struct Taken {
     status: Status,
 }
 
-/// GET: what is asked. POST: the `assertion`, or, without one, that both codes are the same.
+/// Tells what WhatsApp asks of a passkey before it links.
+///
+/// In PASSKEY_REQUIRED `publicKey` is what `navigator.credentials.get` takes; in PASSKEY_CONFIRMATION_REQUIRED `code` is
+/// what the phone must show too. The relying party is WhatsApp's own web page: a native app or a browser extension makes
+/// the assertion, a page of the gateway cannot.
+#[utoipa::path(
+    get, path = "/v2/auth/passkey", tag = "Linking", operation_id = "passkey_ask",
+    params(("instance_id" = InstanceId, Query)),
+    responses((status = 200, description = "What is asked.", body = Asked), EveryRoute, OfInstance, OfStatus),
+)]
 #[tracing::instrument(skip_all, fields(instance.id))]
-pub async fn passkey(call: Call) -> Result<HttpResponse, ApiError> {
+pub async fn ask(call: Call) -> Result<HttpResponse, ApiError> {
     let mut read = call.read();
     let target = call.target(&mut read);
-    let assertion = if call.is_post() { read.assertion("assertion") } else { None };
     read.finish()?;
-    let id = call.instance(target, Scope::Link).await?;
-    let view = call.state.sessions.view(id).await?;
-    let Some(prompt) = view.passkey.clone() else { return Err(mismatch(&view)) };
-    if !call.is_post() {
-        return Ok(asked(&view, &prompt));
-    }
+    let (_, view, prompt) = prompted(&call, target).await?;
+    Ok(asked(&view, &prompt))
+}
+
+/// Hands in a passkey's assertion, or confirms the code.
+///
+/// In PASSKEY_REQUIRED with `assertion`; in PASSKEY_CONFIRMATION_REQUIRED without it, once a person has seen the same code
+/// on the phone.
+#[utoipa::path(
+    post, path = "/v2/auth/passkey", tag = "Linking", operation_id = "passkey_answer",
+    params(
+        ("instance_id" = InstanceId, Query),
+        ("assertion" = Option<Object>, Query, description = "What `PublicKeyCredential.toJSON()` gives.",
+            example = json!({"id": "AQID", "rawId": "AQID", "type": "public-key", "response": {
+                "clientDataJSON": "e30", "authenticatorData": "AQID", "signature": "AQID"}})),
+    ),
+    responses((status = 200, description = "WhatsApp took it.", body = Taken), EveryRoute, OfInstance, OfStatus),
+)]
+#[tracing::instrument(skip_all, fields(instance.id))]
+pub async fn answer(call: Call) -> Result<HttpResponse, ApiError> {
+    let mut read = call.read();
+    let target = call.target(&mut read);
+    let assertion = read.assertion("assertion");
+    read.finish()?;
+    let (id, _, prompt) = prompted(&call, target).await?;
     let taken = hand_in(&call, id, &prompt, assertion).await?;
     Ok(respond::json(StatusCode::OK, &Taken { status: taken.status }))
+}
+
+/// The instance, if WhatsApp waits for something of this kind.
+async fn prompted(call: &Call, target: Option<Target>) -> Result<(InstanceId, SessionView, PasskeyPrompt), ApiError> {
+    let id = call.instance(target, Scope::Link).await?;
+    let view = call.state.sessions.view(id).await?;
+    match view.passkey.clone() {
+        Some(prompt) => Ok((id, view, prompt)),
+        None => Err(mismatch(&view)),
+    }
 }
 
 fn asked(view: &SessionView, prompt: &PasskeyPrompt) -> HttpResponse {

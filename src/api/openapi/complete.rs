@@ -22,6 +22,7 @@ const HEADERS: &[(&str, &str, &str)] = &[
     ("X-Request-Id", "string", "Names this request in the log; the caller's own is kept if it is a sane word."),
     ("RateLimit-Policy", "string", "The limit that is nearest: its name, how many requests in how many seconds."),
     ("RateLimit", "string", "Where that limit stands: requests left, and seconds until one more is."),
+    ("Idempotency-Replayed", "string", "`true` on an answer that was given before to the same Idempotency-Key."),
     ("Retry-After", "integer", "Seconds after which the same request may succeed; absent if time does not mend it."),
     ("WWW-Authenticate", "string", "`Bearer`."),
     ("Allow", "string", "The methods of the route."),
@@ -49,9 +50,14 @@ pub(super) fn complete(document: &mut Value) {
     components["headers"] = HEADERS.iter().map(|(name, of, told)| ((*name).to_owned(), header(of, told))).collect();
     let Some(paths) = document["paths"].as_object_mut() else { return };
     for operations in paths.values_mut().filter_map(Value::as_object_mut) {
-        let methods = operations.len();
+        let names: Vec<Value> = operations.values().map(|operation| operation["operationId"].clone()).collect();
         for (method, operation) in operations {
-            complete_operation(method, methods, operation);
+            // One handler that answers to several methods has one name.
+            if names.iter().filter(|name| **name == operation["operationId"]).count() > 1 {
+                let name = operation["operationId"].as_str().expect("utoipa names each operation");
+                operation["operationId"] = format!("{name}_{method}").into();
+            }
+            complete_operation(method, operation);
         }
     }
     for response in object(&mut document["components"]["responses"]) {
@@ -80,11 +86,7 @@ fn object(value: &mut Value) -> impl Iterator<Item = &mut Value> {
     value.as_object_mut().into_iter().flat_map(Map::values_mut)
 }
 
-fn complete_operation(method: &str, methods: usize, operation: &mut Value) {
-    if methods > 1 {
-        let name = operation["operationId"].as_str().expect("utoipa names each operation");
-        operation["operationId"] = format!("{name}_{method}").into();
-    }
+fn complete_operation(method: &str, operation: &mut Value) {
     let is_public = operation.get("security").is_some();
     for response in object(&mut operation["responses"]) {
         complete_response(response, is_public);
@@ -96,6 +98,10 @@ fn complete_operation(method: &str, methods: usize, operation: &mut Value) {
     let (mut placed, mut fields) = (Vec::new(), Map::new());
     for parameter in parameters {
         let parameter = described(parameter);
+        if parameter["in"] == "header" {
+            placed.push(parameter);
+            continue;
+        }
         fields.insert(parameter["name"].as_str().expect("a parameter has a name").to_owned(), field(&parameter));
         placed.push(in_query(parameter, method == "post"));
     }
@@ -132,7 +138,7 @@ fn described(mut parameter: Value) -> Value {
         let first = choices.iter().find(|choice| choice["type"] != "null").cloned();
         *schema = first.expect("a choice is not null alone");
     }
-    if parameter["name"] == "instance_id" {
+    if parameter["name"] == "instance_id" && parameter.get("description").is_none() {
         parameter["description"] = "The instance. Not needed with an instance token, or with `X-Instance-ID`.".into();
         parameter["required"] = false.into();
     }
@@ -157,6 +163,10 @@ fn in_query(mut parameter: Value, has_body: bool) -> Value {
         parameter["required"] = false.into();
         let told = parameter["description"].as_str().unwrap_or_default();
         parameter["description"] = format!("{told} Required, here or in the body.").trim_start().into();
+    }
+    if parameter["schema"]["type"] == "array" {
+        // Separated by commas: a parameter that is given twice would have to have the same value twice.
+        parameter["explode"] = false.into();
     }
     if parameter["schema"]["type"] == "object" {
         let schema = parameter["schema"].take();
@@ -184,10 +194,13 @@ fn body(mut fields: Map<String, Value>) -> Value {
     );
     let example: Map<String, Value> =
         fields.iter().filter_map(|(name, schema)| Some((name.clone(), schema["examples"].get(0)?.clone()))).collect();
-    let objects = fields.iter().filter(|(_, schema)| schema["type"] == "object");
-    // In a form an object is its JSON.
-    let encoding: Map<String, Value> =
-        objects.map(|(name, _)| (name.clone(), json!({ "contentType": "application/json" }))).collect();
+    // In a form an object is its JSON, and a list is separated by commas.
+    let encoded = fields.iter().filter_map(|(name, schema)| match schema["type"].as_str() {
+        Some("object") => Some((name.clone(), json!({ "contentType": "application/json" }))),
+        Some("array") => Some((name.clone(), json!({ "style": "form", "explode": false }))),
+        Some(_) | None => None,
+    });
+    let encoding: Map<String, Value> = encoded.collect();
     let schema = json!({ "type": "object", "properties": fields });
     let content: Map<String, Value> = FORMS
         .iter()

@@ -16,7 +16,7 @@
 //!    )]
 //!    ```
 //!    Parameters are written as query parameters: for a POST they become fields of the body too, in each of its forms,
-//!    and `instance_id` a header. One that is not an `Option` is required. `instance_id` and a code's headers need no
+//!    and `instance_id` a header. One that is a header stays one. One that is not an `Option` is required. `instance_id` and a code's headers need no
 //!    description: they are in [`complete`]. A route that needs no credential says `security(())` and leaves out
 //!    [`EveryRoute`](answers::EveryRoute).
 //! 2. Derive `utoipa::ToSchema` on the structs it answers with.
@@ -31,7 +31,7 @@ use serde_json::Value;
 use utoipa::OpenApi;
 
 use super::respond::{self, Cached};
-use super::{about, auth, docs, health, session};
+use super::{about, account, audit, auth, docs, health, session};
 
 pub(super) mod answers;
 mod codes;
@@ -45,14 +45,32 @@ pub(super) use codes::ErrorCode;
     paths(
         auth::qr::qr,
         auth::qr_image::qr_image,
+        auth::request_code::request_code,
+        auth::passkey::ask,
+        auth::passkey::answer,
+        session::temp_link::show,
+        session::temp_link::mint,
+        session::temp_link::end,
         session::create::create,
         session::list::list,
         session::info::info,
+        session::me::me,
         session::start::start,
         session::stop::stop,
         session::restart::restart,
         session::logout::logout,
         session::delete::delete,
+        session::token::list,
+        session::token::mint,
+        session::token::revoke,
+        session::token::rotate,
+        account::settings::show,
+        account::settings::change,
+        account::keys::list,
+        account::keys::mint,
+        account::keys::revoke,
+        account::keys::rotate,
+        audit::page,
         health::live,
         health::ready,
         about::about,
@@ -62,8 +80,10 @@ pub(super) use codes::ErrorCode;
     ),
     components(schemas(ErrorCode, super::error::ErrorBody)),
     tags(
-        (name = "Linking", description = "Linking a device by QR code."),
+        (name = "Linking", description = "Linking a device by QR code, by typing a code, by a page for others."),
         (name = "Sessions", description = "Instances and the life of their connection."),
+        (name = "Tokens", description = "What reaches one instance and nothing else."),
+        (name = "Account", description = "The account itself: settings, keys, and what was done in its name."),
         (name = "Health", description = "For those who start, stop and route to the process."),
         (name = "Documents", description = "What this gateway is and how it is called."),
     ),

@@ -109,7 +109,21 @@ fn every_parameter_that_a_handler_reads_is_documented() {
     let document = document().to_string();
     let text = source_text();
     let mut read = 0;
-    for getter in ["integer", "boolean", "word", "text", "object", "status", "statuses"] {
+    for getter in [
+        "integer",
+        "boolean",
+        "word",
+        "text",
+        "object",
+        "status",
+        "statuses",
+        "scopes",
+        "origins",
+        "phone_number",
+        "assertion",
+        "uuid",
+        "moment",
+    ] {
         for (at, matched) in text.match_indices(&format!("read.{getter}(\"")) {
             let name = text[at + matched.len()..].split('"').next().unwrap();
             assert!(document.contains(&format!(r#""name":"{name}""#)), "{name} is in no operation");

@@ -12,7 +12,7 @@ use sqlx::PgConnection;
 use crate::api::error::ApiError;
 use crate::api::extract::{Call, Read};
 use crate::api::idempotency::{Claim, Kept, REPLAYED, SECRET_KEPT, Turn};
-use crate::api::openapi::answers::EveryRoute;
+use crate::api::openapi::answers::{Conflicting, EveryRoute, OfStatus};
 use crate::api::respond::{self, time};
 use crate::domain::instance::InstanceId;
 use crate::domain::session::{Desired, Status};
@@ -37,6 +37,7 @@ const OPERATION: &str = "session.create";
 
 /// The new instance; the only answer that ever shows its token. Read back where the creation is repeated.
 #[derive(Serialize, Deserialize, ToSchema)]
+#[schema(as = CreatedInstance)]
 #[expect(clippy::struct_field_names, reason = "the names are the contract's")]
 struct Created {
     instance_id: String,
@@ -61,9 +62,15 @@ struct Wish {
 /// Creates an instance.
 ///
 /// The answer is the only one that shows its token. Needs the account's key.
+///
+/// With an `Idempotency-Key` the same request may be sent again for a day, say after a timeout: it is served once, and later
+/// ones get the answer of the first with `Idempotency-Replayed: true`. The token is repeated for 10 minutes; after that
+/// `access_token` is null.
 #[utoipa::path(
     post, path = "/v2/session/create", tag = "Sessions",
     params(
+        ("Idempotency-Key" = Option<String>, Header, description = "Made up by the caller for this one request.",
+            min_length = 1, max_length = 255, pattern = "^[!-~]+$", example = "b7f9d0c2-order-1042"),
         ("name" = Option<String>, Query, description = "What people call it; made of the id unless given.",
             max_length = 100, example = "shop-7"),
         ("metadata" = Option<Object>, Query, description = "Kept with the instance and told with it.",
@@ -71,7 +78,10 @@ struct Wish {
         ("start" = Option<bool>, Query, description = "Whether to start it at once; true unless given.", example = true),
         ("config" = Option<Object>, Query, description = "Settings; today only empty `webhooks` and a null `proxy`."),
     ),
-    responses((status = 201, description = "The new instance.", body = Created), EveryRoute),
+    responses(
+        (status = 201, description = "The new instance.", body = Created, headers(("Idempotency-Replayed"))),
+        EveryRoute, OfStatus, Conflicting,
+    ),
 )]
 #[tracing::instrument(skip_all, fields(instance.id))]
 pub async fn create(call: Call) -> Result<HttpResponse, ApiError> {

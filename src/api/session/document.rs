@@ -47,11 +47,12 @@ pub(super) struct Info {
     created_at: DateTime<Utc>,
 }
 
+/// A profile on WhatsApp.
 #[derive(Serialize, ToSchema)]
 pub(super) struct Me {
     #[schema(example = "201012345678@c.us")]
     id: String,
-    #[schema(required = true)]
+    #[schema(required = true, example = "123456789012345@lid")]
     lid: Option<String>,
     #[schema(required = true, example = "John Doe")]
     #[serde(rename = "pushName")]
@@ -133,17 +134,23 @@ impl From<Profile> for Me {
     }
 }
 
-/// What the person who links an instance is told of it: no name, no settings, and the number only as far as its owner
+/// What the holder of a link token is told of an instance: no name, no settings, and the number only as far as its owner
 /// recognises it.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = LinkInfo)]
+#[serde(deny_unknown_fields)]
 pub(super) struct Told {
     status: Status,
+    #[schema(required = true)]
     reason: Option<Reason>,
+    #[schema(required = true)]
     qr: Option<Qr>,
+    #[schema(required = true)]
     me: Option<MaskedNumber>,
 }
 
-#[derive(Serialize)]
+/// The linked number, its middle left out.
+#[derive(Serialize, ToSchema)]
 struct MaskedNumber {
     number: String,
 }

@@ -13,14 +13,26 @@ use crate::api::openapi::answers::{EveryRoute, OfInstance};
 use crate::api::respond;
 use crate::domain::instance::InstanceId;
 
+use utoipa::ToSchema;
+
 use super::document::{Info, Told};
+
+/// Which of the two it is, the token decides.
+#[derive(ToSchema)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "each is answered with as it is, and not through this type")]
+enum Answer {
+    Whole(Info),
+    ToVisitors(Told),
+}
 
 /// The longest wait, in seconds, and the one taken when none is named.
 const MAX_TIMEOUT: u32 = api::LONGEST_WAIT;
 
 /// Tells of an instance and its session.
 ///
-/// With `wait_for` the answer comes once the session stands there, or at the timeout with the instance as it stands.
+/// With `wait_for` the answer comes once the session stands there, or at the timeout with the instance as it stands. A link
+/// token is told only the status, the reason, the standing of the code, and a masked number.
 #[utoipa::path(
     method(post, get), path = "/v2/session/info", tag = "Sessions",
     params(
@@ -30,7 +42,7 @@ const MAX_TIMEOUT: u32 = api::LONGEST_WAIT;
         ("timeout" = Option<u32>, Query, description = "The longest wait in seconds; 25 unless given.",
             minimum = 0, maximum = 25, example = 25),
     ),
-    responses((status = 200, description = "The instance as it stands.", body = Info), EveryRoute, OfInstance),
+    responses((status = 200, description = "The instance as it stands.", body = inline(Answer)), EveryRoute, OfInstance),
 )]
 #[tracing::instrument(skip_all, fields(instance.id))]
 pub async fn info(call: Call) -> Result<HttpResponse, ApiError> {

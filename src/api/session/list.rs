@@ -25,6 +25,7 @@ const MAX_LIMIT: u32 = 100;
 
 /// A page of instances.
 #[derive(Serialize, ToSchema)]
+#[schema(as = SessionPage)]
 struct Page {
     sessions: Vec<Info>,
     /// For the parameter `cursor`; `null` on the last page.

@@ -5,13 +5,22 @@ use actix_web::http::StatusCode;
 
 use crate::api::error::{ApiError, DEFAULT_RETRY_AFTER, StatusMismatch};
 use crate::api::extract::Call;
+use crate::api::openapi::answers::{EveryRoute, OfInstance, OfStatus};
 use crate::api::respond;
+use crate::domain::instance::InstanceId;
 use crate::domain::session::Status;
 use crate::domain::token::Scope;
 
 use super::document::Me;
 
-/// Answers with the linked profile, also while the instance is stopped or reconnecting.
+/// Tells who the instance is on WhatsApp.
+///
+/// Also while it is stopped or reconnecting; 422 as long as no phone is linked.
+#[utoipa::path(
+    get, path = "/v2/session/me", tag = "Sessions",
+    params(("instance_id" = InstanceId, Query)),
+    responses((status = 200, description = "The linked profile.", body = Me), EveryRoute, OfInstance, OfStatus),
+)]
 #[tracing::instrument(skip_all, fields(instance.id))]
 pub async fn me(call: Call) -> Result<HttpResponse, ApiError> {
     let mut read = call.read();

@@ -4,16 +4,18 @@
 //! while pages that are open already go on for ten minutes.
 
 use actix_web::HttpResponse;
-use actix_web::http::{Method, StatusCode};
+use actix_web::http::StatusCode;
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 use serde_json::json;
 use sqlx::PgConnection;
 use url::Url;
+use utoipa::ToSchema;
 
 use crate::api::error::{ApiError, StatusMismatch};
 use crate::api::extract::{Call, Read};
+use crate::api::openapi::answers::{EveryRoute, OfInstance, OfStatus};
 use crate::api::respond;
 use crate::domain::instance::InstanceId;
 use crate::domain::origin::Origin;
@@ -34,9 +36,13 @@ const MAX_TTL: u32 = 72 * 60 * 60;
 const MAX_RETURN_URL: usize = 2_048;
 
 /// The link, or that there is none.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = TempLink)]
 struct Shown {
+    /// Whoever has it may link a phone to the instance, and nothing else.
+    #[schema(required = true, example = "https://gateway.example.com/link/wgl_…")]
     link: Option<String>,
+    #[schema(required = true)]
     #[serde(serialize_with = "maybe_time")]
     expires_at: Option<DateTime<Utc>>,
 }
@@ -50,35 +56,51 @@ impl Shown {
     }
 }
 
-/// Shows the link (GET), makes a new one (POST), or ends it (DELETE).
+/// Shows the link of the page on which a person links a phone.
+///
+/// `link` is null if there is none, or if it has ended.
+#[utoipa::path(
+    get, path = "/v2/session/temp-link", tag = "Linking", operation_id = "show_temp_link",
+    params(("instance_id" = InstanceId, Query)),
+    responses((status = 200, description = "The link, or none.", body = Shown), EveryRoute, OfInstance),
+)]
 #[tracing::instrument(skip_all, fields(instance.id))]
-pub async fn temp_link(call: Call) -> Result<HttpResponse, ApiError> {
-    let shown = match *call.method() {
-        Method::POST => mint(&call).await?,
-        Method::DELETE => end(&call).await?,
-        _ => show(&call).await?,
-    };
-    Ok(respond::json(StatusCode::OK, &shown))
-}
-
-async fn show(call: &Call) -> Result<Shown, ApiError> {
+pub async fn show(call: Call) -> Result<HttpResponse, ApiError> {
     let mut read = call.read();
     let target = call.target(&mut read);
     read.finish()?;
     let id = call.instance_unless_visiting(target, Scope::Link).await?;
     let now = call.state.clock.now();
     let mut conn = call.state.store.acquire().await?;
-    let Some((token, expires_at)) = link::current(&mut conn, id, now).await? else { return Ok(Shown::NONE) };
-    let secret = kept_secret::tell(&mut conn, &call.state.vault, call.caller.account_id, token, now).await?;
-    Ok(secret.map_or(Shown::NONE, |secret| Shown::new(call, &secret, expires_at)))
+    let mut shown = Shown::NONE;
+    if let Some((token, expires_at)) = link::current(&mut conn, id, now).await? {
+        let secret = kept_secret::tell(&mut conn, &call.state.vault, call.caller.account_id, token, now).await?;
+        shown = secret.map_or(Shown::NONE, |secret| Shown::new(&call, &secret, expires_at));
+    }
+    Ok(respond::json(StatusCode::OK, &shown))
 }
 
-/// `ttl`, `return_url`.
-async fn mint(call: &Call) -> Result<Shown, ApiError> {
+/// Makes a link to a page on which a person links a phone.
+///
+/// The person needs neither an account nor a key. An instance has one link: a new one closes the former for new visitors,
+/// pages that are open already go on for ten minutes. 422 `already_linked` where there is nothing to link.
+#[utoipa::path(
+    post, path = "/v2/session/temp-link", tag = "Linking", operation_id = "mint_temp_link",
+    params(
+        ("instance_id" = InstanceId, Query),
+        ("ttl" = Option<u32>, Query, description = "Seconds for which the link works; 1800 unless given.",
+            minimum = 300, maximum = 259_200, example = 1_800),
+        ("return_url" = Option<String>, Query, max_length = 2048, description =
+            "Where the page leads once a phone is linked: an http or https address whose origin the account lists."),
+    ),
+    responses((status = 200, description = "The new link.", body = Shown), EveryRoute, OfInstance, OfStatus),
+)]
+#[tracing::instrument(skip_all, fields(instance.id))]
+pub async fn mint(call: Call) -> Result<HttpResponse, ApiError> {
     let mut read = call.read();
     let target = call.target(&mut read);
     let ttl = read.integer("ttl", MIN_TTL..=MAX_TTL).unwrap_or(DEFAULT_TTL);
-    let return_url = return_url(call, &mut read).await?;
+    let return_url = return_url(&call, &mut read).await?;
     read.finish()?;
     let id = call.instance_unless_visiting(target, Scope::Link).await?;
     let view = call.state.sessions.view(id).await?;
@@ -89,10 +111,10 @@ async fn mint(call: &Call) -> Result<Shown, ApiError> {
     if link::lock(&mut tx, call.caller.account_id, id).await?.ok_or(ApiError::SessionNotFound)? {
         return Err(already_linked(id, view.status));
     }
-    let (token, shown) = insert(call, &mut tx, id, ttl, return_url).await?;
+    let (token, shown) = insert(&call, &mut tx, id, ttl, return_url).await?;
     tx.commit().await.map_err(|error| ApiError::Internal(Box::new(error)))?;
     call.state.tokens.admit(&token);
-    Ok(shown)
+    Ok(respond::json(StatusCode::OK, &shown))
 }
 
 /// A new link in the place of the former. The caller's transaction holds the session.
@@ -118,13 +140,20 @@ async fn insert(
     Ok((token, shown))
 }
 
-async fn end(call: &Call) -> Result<Shown, ApiError> {
+/// Ends the link, also for pages that are open.
+#[utoipa::path(
+    delete, path = "/v2/session/temp-link", tag = "Linking", operation_id = "end_temp_link",
+    params(("instance_id" = InstanceId, Query)),
+    responses((status = 200, description = "There is none.", body = Shown), EveryRoute, OfInstance),
+)]
+#[tracing::instrument(skip_all, fields(instance.id))]
+pub async fn end(call: Call) -> Result<HttpResponse, ApiError> {
     let mut read = call.read();
     let target = call.target(&mut read);
     read.finish()?;
     let id = call.instance_unless_visiting(target, Scope::Link).await?;
-    end_all(call, id).await?;
-    Ok(Shown::NONE)
+    end_all(&call, id).await?;
+    Ok(respond::json(StatusCode::OK, &Shown::NONE))
 }
 
 /// Ends every link of an instance, on this node at once and on the others as revocations do.
