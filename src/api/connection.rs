@@ -276,3 +276,88 @@ impl Drop for Guarded {
         self.connection.0.socket.set(self.socket.take());
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    const HEAD: Duration = Duration::from_secs(15);
+
+    /// A connection, and its client.
+    async fn pair() -> (Connection, Guarded, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (connection, guarded) = Connection::open(listener.accept().await.unwrap().0, HEAD);
+        (connection, guarded, client)
+    }
+
+    fn patience(connection: &Connection) -> Option<Duration> {
+        connection.0.deadline.get().map(|deadline| deadline - Instant::now())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn each_side_has_its_time_for_what_is_its_turn() {
+        let (connection, _guarded, _client) = pair().await;
+        assert_eq!(patience(&connection), None, "actix times the first head");
+        let request = connection.request();
+        connection.read_some();
+        assert_eq!(patience(&connection), None, "a body is timed by who reads it");
+        drop(request);
+        assert_eq!(patience(&connection), Some(KEEP_ALIVE));
+        connection.read_some();
+        assert_eq!(patience(&connection), Some(HEAD));
+        tokio::time::advance(Duration::from_secs(1)).await;
+        connection.read_some();
+        assert_eq!(patience(&connection), Some(HEAD - Duration::from_secs(1)), "a second byte wins no time");
+        drop(connection.request());
+        assert_eq!(patience(&connection), Some(KEEP_ALIVE));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_takes_a_long_answer_slowly_is_waited_for_as_long_as_something_is_taken() {
+        let (connection, _guarded, _client) = pair().await;
+        drop(connection.request());
+        for _ in 0..10 {
+            connection.wrote_nothing();
+            assert_eq!(patience(&connection), Some(STALL));
+            tokio::time::advance(STALL / 2).await;
+            connection.wrote_nothing();
+            connection.read_some();
+            assert_eq!(patience(&connection), Some(STALL / 2), "only what is taken counts");
+            connection.wrote_some();
+            assert_eq!(patience(&connection), Some(KEEP_ALIVE));
+        }
+        let stream = connection.request();
+        connection.wrote_nothing();
+        assert_eq!(patience(&connection), Some(STALL), "also of one that is still being made");
+        connection.wrote_some();
+        assert_eq!(patience(&connection), None);
+        drop(stream);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_takes_nothing_of_an_answer_is_given_up() {
+        let (connection, mut guarded, _client) = pair().await;
+        let _stream = connection.request();
+        let part = vec![0; 64 * 1024];
+        let refused = loop {
+            if let Err(error) = guarded.write_all(&part).await {
+                break error;
+            }
+        };
+        assert_eq!(refused.kind(), io::ErrorKind::TimedOut);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_is_late_with_a_head_reads_as_gone() {
+        let (connection, mut guarded, mut client) = pair().await;
+        drop(connection.request());
+        client.write_all(b"GET /").await.unwrap();
+        let mut read = Vec::new();
+        guarded.read_to_end(&mut read).await.unwrap();
+        assert_eq!(read, b"GET /");
+        assert!(connection.0.ended.get() && !connection.0.left.get());
+    }
+}

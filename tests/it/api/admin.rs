@@ -16,14 +16,14 @@ use super::gateway::{Answer, Gateway, key};
 const ACCOUNTS: &str = "/v2/admin/accounts";
 
 /// The operator's listener of a gateway, and an operator's key.
-struct Operator {
+pub(super) struct Operator {
     address: SocketAddr,
-    key: Token,
+    pub(super) key: Token,
     server: ServerHandle,
 }
 
 impl Operator {
-    async fn of(gateway: &Gateway) -> Self {
+    pub(super) async fn of(gateway: &Gateway) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let state = gateway.state.clone();
@@ -41,7 +41,7 @@ impl Operator {
         Self { address, key, server: handle }
     }
 
-    fn request(&self, method: &str, path: &str) -> reqwest::RequestBuilder {
+    pub(super) fn request(&self, method: &str, path: &str) -> reqwest::RequestBuilder {
         let method = reqwest::Method::from_bytes(method.as_bytes()).unwrap();
         reqwest::Client::new().request(method, format!("http://{}{path}", self.address))
     }

@@ -10,19 +10,31 @@ use super::{LAST, exchange, read_to_close, statuses};
 /// What the sockets of both sides may hold beside what the gateway has read.
 const SOCKET_BUFFERS: usize = 16 * 1024 * 1024;
 
+/// How a parameter out of form is answered.
+const REFUSED: (u16, &str) = (400, "invalid_parameter");
+
 const POST: &str = "POST /v2/session/info HTTP/1.1\r\nHost: x\r\n";
 
 #[tokio::test]
 async fn a_body_without_end_is_read_to_the_limit_and_no_further() {
     let gateway = Gateway::start().await;
-    let mut connection = TcpStream::connect(gateway.address).await.unwrap();
-    connection.write_all(format!("{POST}Transfer-Encoding: chunked\r\n\r\n").as_bytes()).await.unwrap();
     let chunk = [&b"10000\r\n"[..], "x".repeat(64 * 1024).as_bytes(), b"\r\n"].concat();
-    let mut sent = 0_usize;
-    // Of 10 GiB; the gateway has closed long before.
-    while sent < 10 << 30 && connection.write_all(&chunk).await.is_ok() {
-        sent += chunk.len();
-        assert!(sent < SOCKET_BUFFERS, "the gateway goes on reading after {sent} bytes");
+    let whole = "x".repeat(64 * 1024).into_bytes();
+    let (chunked, sized) = ("Transfer-Encoding: chunked".to_owned(), format!("Content-Length: {}", 10_u64 << 30));
+    for (length, part) in [(chunked, chunk), (sized, whole)] {
+        let connection = TcpStream::connect(gateway.address).await.unwrap();
+        let (mut reading, mut writing) = connection.into_split();
+        writing.write_all(format!("{POST}{length}\r\n\r\n").as_bytes()).await.unwrap();
+        let endless = async {
+            let mut sent = 0_usize;
+            // Of 10 GiB; the gateway has closed long before.
+            while sent < 10 << 30 && writing.write_all(&part).await.is_ok() {
+                sent += part.len();
+                assert!(sent < SOCKET_BUFFERS, "the gateway goes on reading after {sent} bytes: {length}");
+            }
+        };
+        let (answer, ()) = tokio::join!(read_to_close(&mut reading), endless);
+        assert_eq!(statuses(&answer), [413], "whoever is still sending reads why: {length}: {answer}");
     }
     assert_eq!(gateway.get("/health/live", "").await.status, 200, "and others are served");
 }
@@ -91,45 +103,62 @@ async fn json_made_to_be_expensive_or_ambiguous_is_refused() {
 }
 
 #[tokio::test]
-async fn ids_out_of_form_are_ids_of_nothing() {
+async fn ids_that_no_instance_can_have_are_refused_and_the_rest_are_ids_of_nothing() {
     let gateway = Gateway::start().await;
     let Created { id, .. } = gateway.create().await;
     let id = id.as_str();
-    for wrong in [
+    let nobodys: &[&str] = &["IIIIIIIIIIII", "aaaaaaaaaaaa", "000000000000"];
+    let malformed: &[&str] = &[
+        "",
         &id[..11],
         &format!("{id}0"),
-        &id.to_ascii_lowercase(),
         &format!(" {id}"),
         &format!("{id} "),
-        &format!("{id}\0"),
         &format!("{id}\u{200b}"),
-        "IIIIIIIIIIII",
+        &format!("{}-", &id[..11]),
         "ÄÄÄÄÄÄ",
         "000000000000' OR '1'='1",
-        "\0\0\0\0\0\0\0\0\0\0\0\0",
-    ] {
-        // A random id without a letter is its own lower case.
-        if wrong == id {
-            continue;
+    ];
+    for (wrong, expected) in
+        nobodys.iter().map(|id| (id, (404, "session_not_found"))).chain(malformed.iter().map(|id| (id, REFUSED)))
+    {
+        let posted = gateway.post("/v2/session/info", gateway.key.expose(), json!({ "instance_id": wrong })).await;
+        let path = format!("/v2/session/info?instance_id={}", encoded(wrong));
+        for answer in [posted, gateway.get(&path, gateway.key.expose()).await] {
+            assert_eq!(answer.error(), (expected.0, expected.1.to_owned()), "{wrong:?}");
+            if expected == REFUSED {
+                assert_eq!(answer.json()["parameters"][0]["name"], "instance_id", "{wrong:?}: {}", answer.text());
+            }
         }
-        let answer = gateway.post("/v2/session/info", gateway.key.expose(), json!({ "instance_id": wrong })).await;
-        assert_eq!(answer.error(), (404, "session_not_found".into()), "{wrong:?}");
-        let encoded: String = wrong.bytes().map(|byte| format!("%{byte:02X}")).collect();
-        let answer = gateway.get(&format!("/v2/session/info?instance_id={encoded}"), gateway.key.expose()).await;
-        assert_eq!(answer.error(), (404, "session_not_found".into()), "{wrong:?}");
     }
 }
 
 #[tokio::test]
-async fn what_the_database_cannot_hold_is_the_clients_mistake() {
+async fn nul_is_refused_wherever_it_stands() {
     let gateway = Gateway::start().await;
     for body in [
+        json!({"instance_id": "00000000000\0"}),
+        json!({"instance_id": "000000000000\0"}),
         json!({"name": "a\0b"}),
         json!({"metadata": {"a": "\0"}}),
         json!({"metadata": {"\0": 1}}),
         json!({"metadata": {"a": [{"b": "x\0"}]}}),
     ] {
         let answer = gateway.post("/v2/session/create", gateway.key.expose(), body.clone()).await;
-        assert_eq!(answer.error(), (400, "invalid_parameter".into()), "{body}");
+        assert_eq!(answer.error(), (400, "malformed_body".into()), "{body}");
     }
+    for wrong in ["\0\0\0\0\0\0\0\0\0\0\0\0", "00000000000\0", "000000000000\0"] {
+        let fields = format!("instance_id={}", encoded(wrong));
+        let queried = gateway.get(&format!("/v2/session/info?{fields}"), gateway.key.expose()).await;
+        let form = gateway.request("POST", "/v2/session/info").bearer_auth(gateway.key.expose());
+        let form = form.header("Content-Type", "application/x-www-form-urlencoded").body(fields);
+        for answer in [queried, Answer::of(form).await] {
+            assert_eq!(answer.error(), (400, "invalid_parameter".into()), "{wrong:?}");
+        }
+    }
+}
+
+/// Every byte of it as a query takes it.
+fn encoded(text: &str) -> String {
+    text.bytes().map(|byte| format!("%{byte:02X}")).collect()
 }

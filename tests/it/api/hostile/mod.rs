@@ -1,6 +1,7 @@
 //! What strangers and broken clients send: bytes that no HTTP library would, through a real socket.
 
 mod bodies;
+mod connections;
 mod echo;
 mod heads;
 mod logs;
@@ -11,7 +12,7 @@ mod strangers;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
@@ -30,7 +31,7 @@ async fn exchange(address: SocketAddr, bytes: &[u8]) -> String {
 }
 
 /// Everything until the connection is closed; a reset closes it too.
-async fn read_to_close(connection: &mut TcpStream) -> String {
+async fn read_to_close(connection: &mut (impl AsyncRead + Unpin)) -> String {
     let mut answer = Vec::new();
     let reading = async {
         let mut buffer = [0; 8192];

@@ -6,13 +6,25 @@ use wagate::api::routes::{self, Route};
 use wagate::domain::account::AccountId;
 use wagate::domain::token::TokenKind;
 
+use super::super::admin::Operator;
 use super::super::gateway::{Answer, Gateway, key};
 
 /// Routes that need no credential.
-const OPEN: [&str; 2] = ["/health/live", "/health/ready"];
+const OPEN: [&str; 7] =
+    ["/about", "/docs", "/docs/{file}", "/health/live", "/health/ready", "/metrics", "/openapi.json"];
 
 /// Routes that are about an account and not about an instance.
-const OF_AN_ACCOUNT: [&str; 2] = ["/v2/session/create", "/v2/session/list"];
+const OF_AN_ACCOUNT: [&str; 6] = [
+    "/v2/account",
+    "/v2/account/keys",
+    "/v2/account/keys/rotate",
+    "/v2/audit",
+    "/v2/session/create",
+    "/v2/session/list",
+];
+
+/// What some route cannot do without; the others do not know it.
+const NEEDED: &str = "token_id=00000000-0000-0000-0000-000000000000&phone_number=4915112345678";
 
 /// What two answers must share to be the same to a client: all but the request's id and the time.
 fn seen(answer: &Answer) -> (u16, Vec<String>, String) {
@@ -32,12 +44,14 @@ fn seen(answer: &Answer) -> (u16, Vec<String>, String) {
 
 /// Each route that needs a credential, with each of its methods.
 fn guarded() -> Vec<(Method, &'static str)> {
-    let table = routes::public();
-    let guarded = table.iter().filter(|route| !OPEN.contains(&route.path));
-    let each: Vec<_> =
-        guarded.flat_map(|Route { path, methods }| methods.iter().map(move |m| (m.clone(), *path))).collect();
+    let each = guarded_of(&routes::public());
     assert!(each.len() > 20, "the table is not empty: {each:?}");
     each
+}
+
+fn guarded_of(table: &[Route]) -> Vec<(Method, &'static str)> {
+    let guarded = table.iter().filter(|route| !OPEN.contains(&route.path));
+    guarded.flat_map(|Route { path, methods }| methods.iter().map(move |m| (m.clone(), *path))).collect()
 }
 
 #[tokio::test]
@@ -76,8 +90,8 @@ async fn another_tenants_instance_is_absent_on_every_route() {
         asked += 1;
         for token in [gateway.key.expose(), &own.token] {
             let mut first = None;
-            for id in [foreign.as_str(), "000000000000", "000000000000' OR ''='"] {
-                let target = format!("{path}?instance_id={}", id.replace(' ', "%20"));
+            for id in [foreign.as_str(), "000000000000", "IIIIIIIIIIII"] {
+                let target = format!("{path}?instance_id={id}&{NEEDED}");
                 let answer = Answer::of(gateway.request(method.as_str(), &target).bearer_auth(token)).await;
                 assert_eq!(answer.status, 404, "{method} {target}: {}", answer.text());
                 assert!(!answer.text().contains(id), "the id is not echoed");
@@ -91,6 +105,42 @@ async fn another_tenants_instance_is_absent_on_every_route() {
 }
 
 #[tokio::test]
+async fn what_is_an_accounts_is_closed_to_the_tokens_of_its_instances() {
+    let gateway = Gateway::start().await;
+    let own = gateway.create().await;
+    let mut asked = 0;
+    for (method, path) in guarded().into_iter().filter(|(_, path)| OF_AN_ACCOUNT.contains(path)) {
+        asked += 1;
+        let target = format!("{path}?{NEEDED}");
+        let answer = Answer::of(gateway.request(method.as_str(), &target).bearer_auth(&own.token)).await;
+        assert_eq!(answer.status, 403, "{method} {target}: {}", answer.text());
+    }
+    assert!(asked >= OF_AN_ACCOUNT.len(), "{asked} routes were asked");
+}
+
+#[tokio::test]
+async fn nobody_but_the_operator_is_known_on_the_operators_listener() {
+    let gateway = Gateway::with(|config| config.limits.failed_auth_per_minute = 10_000).await;
+    let operator = Operator::of(&gateway).await;
+    let own = gateway.create().await;
+    let account = gateway.account.to_string();
+    let each = guarded_of(&routes::operator());
+    assert!(each.len() > 5, "the table is not empty: {each:?}");
+    let mut first = None;
+    for (method, path) in each {
+        let target = path.replace("{account_id}", &account);
+        for token in ["nonsense", gateway.key.expose(), own.token.as_str()] {
+            let answer = Answer::of(operator.request(method.as_str(), &target).bearer_auth(token)).await;
+            assert_eq!(answer.status, 401, "{method} {target}: {}", answer.text());
+            if method != Method::HEAD {
+                let seen = seen(&answer);
+                assert_eq!(first.get_or_insert_with(|| seen.clone()), &seen, "{method} {target}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
 async fn the_operators_key_opens_nothing_on_the_public_listener() {
     let gateway = Gateway::with(|config| config.limits.failed_auth_per_minute = 10_000).await;
     let operator = key(TokenKind::Operator, 61);
@@ -99,8 +149,13 @@ async fn the_operators_key_opens_nothing_on_the_public_listener() {
         let answer = Answer::of(gateway.request(method.as_str(), path).bearer_auth(operator.expose())).await;
         assert_eq!(answer.status, 401, "{method} {path}");
     }
-    for path in routes::operator().iter().map(|route| route.path).filter(|path| !OPEN.contains(path)) {
-        let answer = gateway.get(path, operator.expose()).await;
+    let public = routes::public();
+    for path in routes::operator().iter().map(|route| route.path) {
+        // Both listeners tell of the node's health.
+        if public.iter().any(|route| route.path == path) {
+            continue;
+        }
+        let answer = gateway.get(&path.replace("{account_id}", &gateway.account.to_string()), operator.expose()).await;
         assert_eq!(answer.error(), (404, "not_found".into()), "{path}");
     }
 }
