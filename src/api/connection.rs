@@ -121,14 +121,22 @@ impl Connection {
         if !self.0.stalled.get() {
             self.0.deadline.set(patience.map(|patience| Instant::now() + patience));
         }
+        // Whoever waited for bytes before there was a deadline has set no timer.
+        if patience.is_some() {
+            self.wake_reader();
+        }
+    }
+
+    fn wake_reader(&self) {
+        if let Some(reader) = self.0.reader.take() {
+            reader.wake();
+        }
     }
 
     /// Nothing more is read: what comes is no request.
     fn end(&self) {
         self.0.ended.set(true);
-        if let Some(reader) = self.0.reader.take() {
-            reader.wake();
-        }
+        self.wake_reader();
     }
 
     /// The first byte of a head begins its time.
