@@ -5,7 +5,7 @@
 //! stale one is looked up again. A token that was not found is remembered in a table of fixed size.
 //!
 //! Look-ups that may be guesses are capped for the node. Those of live tokens are not: of every live token a few bytes are
-//! known ([`living`]), so that no storm of guesses refuses a caller this node has not met yet.
+//! known (`living`), so that no storm of guesses refuses a caller this node has not met yet.
 
 use std::collections::HashMap;
 use std::sync::Arc;

@@ -12,7 +12,8 @@ use crate::support::gateway::Gateway;
 /// `wagate vault rotate` with these keys; the last one is active.
 async fn rotate(gateway: &Gateway, folder: &Path, keys: &[(&str, &Path)]) -> Output {
     let file = folder.join("wagate.toml");
-    let lines: String = keys.iter().map(|(id, path)| format!("{id} = {:?}\n", path.display().to_string())).collect();
+    let line = |(id, path): &(_, _)| -> String { format!("{id} = {:?}\n", std::path::Path::display(path).to_string()) };
+    let lines = keys.iter().map(line).collect::<Vec<_>>().concat();
     let active = keys.last().map_or("", |(id, _)| id);
     std::fs::write(&file, format!("[vault]\nactive = \"{active}\"\n[vault.keys]\n{lines}")).unwrap();
     let mut command = Command::new(env!("CARGO_BIN_EXE_wagate"));

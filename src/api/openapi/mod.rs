@@ -1,8 +1,8 @@
 //! The OpenAPI 3.1 document, made from the code that answers.
 //!
 //! A handler says in `#[utoipa::path]` what is its own: methods, path, parameters, what succeeds. Schemas are derived
-//! from the structs that are sent. Everything that routes have in common is said once: errors in [`answers`], their codes
-//! in [`codes`], and [`complete`] spreads the rest over all operations. To document another route:
+//! from the structs that are sent. Everything that routes have in common is said once: errors in `answers`, their codes
+//! in `codes`, and `complete` spreads the rest over all operations. To document another route:
 //!
 //! 1. Put the attribute over the handler; the first line of its comment becomes the summary, the rest the description.
 //!    ```ignore
@@ -17,10 +17,10 @@
 //!    ```
 //!    Parameters are written as query parameters: for a POST they become fields of the body too, in each of its forms,
 //!    and `instance_id` a header. One that is a header stays one. One that is not an `Option` is required. `instance_id` and a code's headers need no
-//!    description: they are in [`complete`]. A route that needs no credential says `security(())` and leaves out
-//!    [`EveryRoute`](answers::EveryRoute).
+//!    description: they are in `complete`. A route that needs no credential says `security(())` and leaves out
+//!    `EveryRoute`.
 //! 2. Derive `utoipa::ToSchema` on the structs it answers with.
-//! 3. Name the handler in [`Documented`]. The test `the_document_names_what_the_routes_answer_to` fails until then.
+//! 3. Name the handler in `Documented`. The test `the_document_names_what_the_routes_answer_to` fails until then.
 //! 4. `wagate openapi > docs/openapi.json`, so that a review sees what changes for clients.
 
 use std::sync::LazyLock;

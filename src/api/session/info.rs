@@ -1,5 +1,5 @@
 //! `/v2/session/info`: an instance and its session; with `wait_for`, once it stands where the caller waits for it. A link
-//! token is told less ([`Told`]).
+//! token is told less (`Told`).
 
 use std::time::Duration;
 
@@ -22,7 +22,7 @@ use super::document::{Info, Told};
 #[serde(untagged)]
 #[expect(dead_code, reason = "each is answered with as it is, and not through this type")]
 enum Answer {
-    Whole(Info),
+    Whole(Box<Info>),
     ToVisitors(Told),
 }
 

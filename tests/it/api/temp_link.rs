@@ -265,7 +265,7 @@ async fn once_linked_a_link_tells_only_that_for_ten_minutes() {
     assert_eq!(gateway.get(INFO, &link).await.json()["me"], Value::Null);
 
     // What is remembered of a token is read again within a minute.
-    gateway.advance_ticks(std::time::Duration::from_secs(60));
+    gateway.advance_ticks(std::time::Duration::from_mins(1));
     gateway.clock.advance(TimeDelta::seconds(599));
     assert_eq!(gateway.get(INFO, &link).await.status, 200);
     gateway.clock.advance(TimeDelta::seconds(1));

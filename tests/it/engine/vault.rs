@@ -114,7 +114,7 @@ async fn what_was_sealed_before_a_shredding_opens_never_again() {
 fn old_and_new(old: &House, new: &House) -> config::Vault {
     let mut keys = key_at("local", &old.data_dir.path().join("vault.key"));
     keys.keys.insert("new".to_owned(), new.data_dir.path().join("vault.key"));
-    keys.active = "new".to_owned();
+    "new".clone_into(&mut keys.active);
     keys
 }
 

@@ -15,5 +15,4 @@ pub(crate) mod node;
 #[cfg(feature = "sandbox")]
 pub(crate) mod process;
 pub(crate) mod scripted_engine;
-#[cfg(feature = "sandbox")]
 pub(crate) mod wait;
