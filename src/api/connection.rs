@@ -263,6 +263,10 @@ impl AsyncWrite for Guarded {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        // Every answer is flushed after it was written, and nothing else would set the timer of a client that is silent.
+        if self.poll_late(cx).is_ready() {
+            self.connection.end();
+        }
         self.socket().poll_flush(cx)
     }
 

@@ -109,7 +109,6 @@ async fn ids_that_no_instance_can_have_are_refused_and_the_rest_are_ids_of_nothi
     let id = id.as_str();
     let nobodys: &[&str] = &["IIIIIIIIIIII", "aaaaaaaaaaaa", "000000000000"];
     let malformed: &[&str] = &[
-        "",
         &id[..11],
         &format!("{id}0"),
         &format!(" {id}"),
