@@ -159,5 +159,5 @@ async fn nul_is_refused_wherever_it_stands() {
 
 /// Every byte of it as a query takes it.
 fn encoded(text: &str) -> String {
-    text.bytes().map(|byte| format!("%{byte:02X}")).collect()
+    text.bytes().map(|byte| format!("%{byte:02X}")).collect::<Vec<_>>().concat()
 }
