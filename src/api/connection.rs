@@ -121,22 +121,14 @@ impl Connection {
         if !self.0.stalled.get() {
             self.0.deadline.set(patience.map(|patience| Instant::now() + patience));
         }
-        // Whoever waited for bytes before there was a deadline has set no timer.
-        if patience.is_some() {
-            self.wake_reader();
-        }
-    }
-
-    fn wake_reader(&self) {
-        if let Some(reader) = self.0.reader.take() {
-            reader.wake();
-        }
     }
 
     /// Nothing more is read: what comes is no request.
     fn end(&self) {
         self.0.ended.set(true);
-        self.wake_reader();
+        if let Some(reader) = self.0.reader.take() {
+            reader.wake();
+        }
     }
 
     /// The first byte of a head begins its time.
@@ -271,6 +263,10 @@ impl AsyncWrite for Guarded {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        // Every answer is flushed after it was written, and nothing else would set the timer of a client that is silent.
+        if self.poll_late(cx).is_ready() {
+            self.connection.end();
+        }
         self.socket().poll_flush(cx)
     }
 
@@ -318,7 +314,7 @@ mod tests {
         assert_eq!(patience(&connection), Some(HEAD));
         tokio::time::advance(Duration::from_secs(1)).await;
         connection.read_some();
-        assert_eq!(patience(&connection), Some(Duration::from_secs(14)), "a second byte wins no time");
+        assert_eq!(patience(&connection), HEAD.checked_sub(Duration::from_secs(1)), "a second byte wins no time");
         drop(connection.request());
         assert_eq!(patience(&connection), Some(KEEP_ALIVE));
     }

@@ -107,3 +107,20 @@ impl<'a> Format<'a> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use actix_http::BoxedPayloadStream;
+    use actix_web::error::PayloadError;
+    use futures_util::stream;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_that_does_not_end_is_given_up() {
+        let beginning = stream::iter([Ok::<_, PayloadError>(Bytes::from_static(b"{"))]);
+        let endless: BoxedPayloadStream = Box::pin(beginning.chain(stream::pending()));
+        let mut payload = Payload::Stream { payload: endless };
+        assert!(matches!(read(&mut payload).await, Err(ApiError::BodyTimeout)));
+    }
+}
