@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use sqlx::PgConnection;
 use utoipa::openapi::schema::{ObjectBuilder, Type};
 use utoipa::openapi::{RefOr, Schema};
-use utoipa::{PartialSchema, ToSchema};
+use utoipa::ToSchema;
 
 use crate::domain::account::AccountId;
 use crate::domain::instance::InstanceId;
@@ -72,7 +72,7 @@ struct Actor {
 /// [`Action`] in the document.
 struct ActionWord;
 
-impl PartialSchema for ActionWord {
+impl utoipa::PartialSchema for ActionWord {
     fn schema() -> RefOr<Schema> {
         let words = Action::ALL.iter().map(|action| action.as_str());
         ObjectBuilder::new().schema_type(Type::String).enum_values(Some(words)).into()
