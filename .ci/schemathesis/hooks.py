@@ -18,8 +18,14 @@ KEY = os.environ["WAGATE_CHECK_KEY"]
 INSTANCES = list(filter(None, os.environ.get("WAGATE_CHECK_INSTANCES", "").split(",")))
 PASSKEY = list(filter(None, [os.environ.get("WAGATE_CHECK_PASSKEY")]))
 
-# Waiting for what never comes proves nothing; what is refused for its value stays as it is.
+# Waiting for what never comes proves nothing; what is refused for its value stays as it is. Who says nothing waits too.
 WAITS = {"wait": range(26), "timeout": range(26)}
+WAITING = {
+    "/v2/auth/qr": "wait",
+    "/v2/auth/qr-image": "wait",
+    "/v2/auth/request-code": "wait",
+    "/v2/session/info": "timeout",
+}
 
 # What the account must have set for the other operations to get through.
 SETTINGS = {
@@ -36,6 +42,8 @@ ENDS_KEY = {("DELETE", "/v2/account/keys"), ("POST", "/v2/account/keys/rotate")}
 
 instances = cycle(INSTANCES)
 asked = cycle(PASSKEY + INSTANCES)
+# Keys that were made for a case and may have outlived it.
+keys = []
 
 
 def call(method, path, **fields):
@@ -51,6 +59,15 @@ OWN_KEY = next(key["token_id"] for key in call("GET", "/v2/account/keys")["keys"
 
 def fresh():
     return call("POST", "/v2/session/create", start=False)["instance_id"]
+
+
+def fresh_key():
+    keys.append(call("POST", "/v2/account/keys")["token_id"])
+    return keys[-1]
+
+
+def places_of(case):
+    return [place for place in (case.query, case.body) if hasattr(place, "items")]
 
 
 def shorten(fields):
@@ -71,16 +88,19 @@ def replace(places, name, make):
 @schemathesis.hook
 def before_call(context, case, kwargs):
     operation = (case.operation.method.upper(), case.operation.path)
-    places = [place for place in (case.query, case.body) if hasattr(place, "items")]
+    places = places_of(case)
     for place in places:
         shorten(place)
+    wait = WAITING.get(operation[1])
+    if wait and not any(wait in place for place in places):
+        case.query[wait] = 0
     if len(places) == 2:
         # The caller's own token comes by the header already.
         case.body.pop("access_token", None)
         for name in case.body:
             case.query.pop(name, None)
     if operation in ENDS_KEY and (INSTANCES or any(place.get("token_id") == OWN_KEY for place in places)):
-        replace(places, "token_id", lambda: call("POST", "/v2/account/keys")["token_id"])
+        replace(places, "token_id", fresh_key)
     if not INSTANCES:
         return
     if not any("instance_id" in place for place in places) and not (case.headers and "X-Instance-ID" in case.headers):
@@ -104,13 +124,15 @@ def after_call(context, case, response):
     path = case.operation.path
     if path == "/v2/account" and case.operation.method.upper() == "POST" and response.status_code == 200:
         call("POST", "/v2/account", **SETTINGS)
-    if response.status_code != 201 or not path.startswith(("/v2/account/keys", "/v2/session/token")):
-        return
-    minted = response.json()
-    ended = [token["token_id"] for token in (minted, minted.get("replaces")) if token]
-    for token_id in ended:
+    if response.status_code == 201 and path.startswith(("/v2/account/keys", "/v2/session/token")):
+        minted = response.json()
+        ended = [token["token_id"] for token in (minted, minted.get("replaces")) if token]
         if path.startswith("/v2/account"):
-            call("DELETE", "/v2/account/keys", token_id=token_id)
+            keys.extend(ended)
         else:
-            instance = case.headers["X-Instance-ID"]
-            call("DELETE", "/v2/session/token", token_id=token_id, instance_id=instance)
+            named = [place["instance_id"] for place in places_of(case) if "instance_id" in place]
+            instance = case.headers.get("X-Instance-ID") or named[0]
+            for token_id in ended:
+                call("DELETE", "/v2/session/token", token_id=token_id, instance_id=instance)
+    while keys:
+        call("DELETE", "/v2/account/keys", token_id=keys.pop())
