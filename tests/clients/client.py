@@ -3,7 +3,7 @@
     client.py URL ACCOUNT_KEY INSTANCE_ID
 
 The first sends a bearer token and X-Instance-ID; the second the same token and instance in header, query and body at once,
-in each form a body may take.
+in each form a body may take, and in the body alone.
 """
 
 import json
@@ -19,6 +19,14 @@ def call(path, headers, body=None):
     request = urllib.request.Request(URL + path, data=body, headers=headers)
     with urllib.request.urlopen(request, timeout=30) as answer:
         return answer.status, json.load(answer)
+
+
+def multipart(fields, boundary):
+    parts = [
+        f'--{boundary}\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'
+        for name, value in fields.items()
+    ]
+    return "".join([*parts, f"--{boundary}--\r\n"]).encode()
 
 
 def bearer():
@@ -44,10 +52,14 @@ def everywhere():
     for media_type, body in [
         ("application/json", json.dumps(fields).encode()),
         ("application/x-www-form-urlencoded", query.encode()),
+        ("multipart/form-data; boundary=between", multipart(fields, "between")),
     ]:
         for path in "/v2/session/info", "/v2/auth/qr":
-            status, _ = call(f"{path}?{query}", headers | {"Content-Type": media_type}, body)
+            typed = headers | {"Content-Type": media_type}
+            status, _ = call(f"{path}?{query}", typed, body)
             assert status == 200, (path, media_type)
+            status, _ = call(path, {"Content-Type": media_type}, body)
+            assert status == 200, (path, media_type, "in the body alone")
 
 
 bearer()

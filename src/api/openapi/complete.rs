@@ -119,6 +119,10 @@ fn complete_response(response: &mut Value, is_public: bool) {
     if response.get("$ref").is_some() {
         return;
     }
+    if let Some(image) = response.pointer_mut("/content/image~1png") {
+        // Bytes have no schema; utoipa would make them a list of numbers.
+        *image = json!({});
+    }
     let common: &[&str] =
         if is_public { &["X-Request-Id"] } else { &["X-Request-Id", "RateLimit", "RateLimit-Policy"] };
     let named: Vec<String> = response["headers"].as_object().into_iter().flat_map(Map::keys).cloned().collect();

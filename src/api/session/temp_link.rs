@@ -90,7 +90,7 @@ pub async fn show(call: Call) -> Result<HttpResponse, ApiError> {
         ("instance_id" = InstanceId, Query),
         ("ttl" = Option<u32>, Query, description = "Seconds for which the link works; 1800 unless given.",
             minimum = 300, maximum = 259_200, example = 1_800),
-        ("return_url" = Option<String>, Query, max_length = 2048, description =
+        ("return_url" = Option<String>, Query, max_length = 2048, example = "https://app.example.com/linked", description =
             "Where the page leads once a phone is linked: an http or https address whose origin the account lists."),
     ),
     responses((status = 200, description = "The new link.", body = Shown), EveryRoute, OfInstance, OfStatus),
