@@ -1,5 +1,6 @@
 //! `wagate vault rotate`, as the real binary beside a gateway that runs.
 
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
@@ -12,8 +13,10 @@ use crate::support::gateway::Gateway;
 /// `wagate vault rotate` with these keys; the last one is active.
 async fn rotate(gateway: &Gateway, folder: &Path, keys: &[(&str, &Path)]) -> Output {
     let file = folder.join("wagate.toml");
-    let line = |(id, path): &(_, _)| -> String { format!("{id} = {:?}\n", std::path::Path::display(path).to_string()) };
-    let lines = keys.iter().map(line).collect::<Vec<_>>().concat();
+    let mut lines = String::new();
+    for (id, path) in keys {
+        writeln!(lines, "{id} = {:?}", path.display().to_string()).unwrap();
+    }
     let active = keys.last().map_or("", |(id, _)| id);
     std::fs::write(&file, format!("[vault]\nactive = \"{active}\"\n[vault.keys]\n{lines}")).unwrap();
     let mut command = Command::new(env!("CARGO_BIN_EXE_wagate"));
