@@ -232,11 +232,6 @@ impl Call {
         }
     }
 
-    /// How it asks.
-    pub fn method(&self) -> &Method {
-        self.request.method()
-    }
-
     /// The headers it came with.
     pub fn headers(&self) -> &HeaderMap {
         self.request.headers()
@@ -259,11 +254,6 @@ impl Call {
     /// The limit of codes to type, of this instance.
     pub fn within_link_code_limit(&self, id: InstanceId) -> Result<(), ApiError> {
         self.within(self.state.link_code_limit.check(&id))
-    }
-
-    /// Whether something is handed in rather than looked at.
-    pub fn is_post(&self) -> bool {
-        self.request.method() == Method::POST
     }
 
     /// Whether `Accept` prefers an image to JSON.
