@@ -20,7 +20,7 @@ use super::document::{Info, Told};
 /// Which of the two it is, the token decides.
 #[derive(ToSchema)]
 #[serde(untagged)]
-#[expect(dead_code, clippy::large_enum_variant, reason = "each is answered with as it is, and not through this type")]
+#[expect(dead_code, reason = "each is answered with as it is, and not through this type")]
 enum Answer {
     Whole(Box<Info>),
     ToVisitors(Told),

@@ -71,6 +71,7 @@ impl ScriptedEngine {
     }
 
     /// Clients reach WhatsApp, which then tells them nothing: no code, no log-in.
+    #[cfg(feature = "sandbox")]
     pub(crate) fn set_mute(&self, mute: bool) {
         self.world.lock().mute = mute;
     }
