@@ -104,9 +104,96 @@ impl Logged {
     }
 }
 
+/// An event as its account is told it, by a webhook or a stream.
+#[derive(Debug, Clone, PartialEq, Serialize, utoipa::ToSchema)]
+pub struct Envelope {
+    /// Equal on every delivery and every replay.
+    #[schema(example = "evt_7K2M9QX4T0AB_17")]
+    pub id: String,
+    /// When it happened, in Unix milliseconds.
+    #[schema(example = 1_790_000_000_000_i64)]
+    pub timestamp: i64,
+    /// What happened.
+    pub event: EventKind,
+    /// Its place in the instance's log: 1 for the first, without gaps.
+    #[schema(example = 17)]
+    pub seq: i64,
+    /// Whose log.
+    pub instance_id: InstanceId,
+    /// The instance's session, by the name that WAHA's receivers know it by.
+    #[schema(example = "wagate-7k2m9qx4t0ab")]
+    pub session: String,
+    /// What the instance's owner noted of it.
+    #[schema(value_type = Object)]
+    pub metadata: Value,
+    /// Who the instance was linked to at that moment; null if to nobody, or erased.
+    #[schema(value_type = Option<Object>, required = true)]
+    pub me: Value,
+    /// Particulars, by kind; null once they were erased.
+    #[schema(value_type = Option<Object>, required = true)]
+    pub payload: Value,
+    /// What made it.
+    pub environment: Environment,
+}
+
+/// The program that tells an event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+pub struct Environment {
+    /// Its version.
+    #[schema(example = "0.1.0")]
+    pub version: &'static str,
+    /// What it talks to WhatsApp with.
+    #[schema(example = "whatsapp-rust")]
+    pub engine: &'static str,
+}
+
+impl Environment {
+    /// This program.
+    pub const HERE: Self = Self { version: env!("CARGO_PKG_VERSION"), engine: "whatsapp-rust" };
+}
+
+impl Envelope {
+    /// Wraps an event of an instance that its owner noted `metadata` of.
+    pub fn new(logged: Logged, metadata: Value) -> Self {
+        let id = logged.id();
+        let (me, payload) = logged.content.map_or((Value::Null, Value::Null), |told| (told.me, told.payload));
+        Self {
+            id,
+            timestamp: logged.at.timestamp_millis(),
+            event: logged.kind,
+            seq: logged.seq,
+            instance_id: logged.instance_id,
+            session: logged.instance_id.session_name(),
+            metadata,
+            me,
+            payload,
+            environment: Environment::HERE,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_envelope_names_its_event_and_an_erased_one_tells_nothing_of_it() {
+        let instance_id = InstanceId::parse("7K2M9QX4T0AB").unwrap();
+        let at = DateTime::from_timestamp_millis(1_790_000_000_000).unwrap();
+        let content = Content { me: Value::Null, payload: serde_json::json!({"body": "Hi"}) };
+        let logged = Logged { instance_id, seq: 17, kind: EventKind::Message, at, content: Some(content) };
+        let told = Envelope::new(logged.clone(), serde_json::json!({}));
+        assert_eq!(
+            serde_json::to_value(told).unwrap(),
+            serde_json::json!({
+                "id": "evt_7K2M9QX4T0AB_17", "timestamp": 1_790_000_000_000_i64, "event": "message", "seq": 17,
+                "instance_id": "7K2M9QX4T0AB", "session": "wagate-7k2m9qx4t0ab", "metadata": {}, "me": null,
+                "payload": {"body": "Hi"},
+                "environment": {"version": env!("CARGO_PKG_VERSION"), "engine": "whatsapp-rust"},
+            })
+        );
+        assert_eq!(Envelope::new(Logged { content: None, ..logged }, Value::Null).payload, Value::Null);
+    }
 
     #[test]
     fn every_message_is_wanted_by_a_subscriber_of_any_and_only_those_that_came_in_by_one_of_message() {

@@ -41,6 +41,11 @@ impl InstanceId {
         std::str::from_utf8(&self.0).expect("the alphabet is ASCII")
     }
 
+    /// What Wawp calls the session: a name made of the id, as `wagate-7k2m9qx4t0ab`.
+    pub fn session_name(self) -> String {
+        format!("wagate-{}", self.as_str().to_ascii_lowercase())
+    }
+
     /// The shard of the instance's rows, `0..SHARDS`: FNV-1a of the id, folded. It never changes for an id.
     pub fn shard(&self) -> i16 {
         let hash = self.0.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {

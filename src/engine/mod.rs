@@ -21,7 +21,14 @@ use crate::domain::phone_number::PhoneNumber;
 use crate::domain::profile::Profile;
 use crate::domain::qr_code::QrValue;
 
+mod directory;
+mod files;
+mod outgoing;
 pub mod whatsapp;
+
+pub use directory::Directory;
+pub use files::Files;
+pub use outgoing::Outgoing;
 
 /// Numbers the runs of this process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -131,7 +138,7 @@ pub enum EngineEvent {
 
 /// A running client.
 #[async_trait]
-pub trait EngineRun: Send + Sync + fmt::Debug {
+pub trait EngineRun: Outgoing + Directory + Files + Send + Sync + fmt::Debug {
     /// Its number.
     fn run_id(&self) -> RunId;
 

@@ -42,17 +42,23 @@ pub struct Store {
     pool: PgPool,
     home: Handle,
     meter: PoolMeter,
+    bell: event::Bell,
 }
 
 impl Store {
     /// Wraps a pool that is already connected to a migrated database. The current runtime becomes the store's.
     pub fn new(pool: PgPool) -> Self {
-        Self { pool, home: Handle::current(), meter: PoolMeter::default() }
+        Self { pool, home: Handle::current(), meter: PoolMeter::default(), bell: event::Bell::default() }
     }
 
     /// The pool, for single statements.
     pub fn pool(&self) -> &PgPool {
         &self.pool
+    }
+
+    /// Who waits for the event logs to grow: whoever commits to one rings here.
+    pub fn bell(&self) -> &event::Bell {
+        &self.bell
     }
 
     /// Who waits for a connection, and how long.

@@ -25,7 +25,7 @@ use tracing::{debug, info, warn};
 
 use crate::domain::instance::InstanceId;
 use crate::domain::lease::Fence;
-use crate::domain::session::{Effect, Event, LogoutEnd, Reason, RunEvent, Saved, SessionView, State, step};
+use crate::domain::session::{Effect, Event, LogoutEnd, Reason, RunEvent, Saved, SessionView, State, Status, step};
 use crate::engine::{EngineError, EngineRun, RunId, RunSpec, Tagged};
 
 use super::Deps;
@@ -199,6 +199,12 @@ impl Actor {
             }
             Command::RequestCode { number, reply } => self.request_code(number, reply).await,
             Command::AnswerPasskey { answer, reply } => self.answer_passkey(answer, reply).await,
+            Command::Client { reply } => {
+                let view = self.view.borrow().clone();
+                let client = self.run.clone().filter(|_| view.status == Status::Working);
+                // Whoever asked may have given up.
+                let _ = reply.send(client.ok_or(Box::new(view)));
+            }
             Command::Logout { force, reply } => {
                 self.logouts.push(reply);
                 self.decide(Event::Logout { force }).await;

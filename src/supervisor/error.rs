@@ -84,6 +84,20 @@ pub enum PasskeyRefusal {
     Supervisor(#[from] SupervisorError),
 }
 
+/// Why there is no client to ask or to send with.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientRefusal {
+    /// The session is not `WORKING`.
+    #[error("the session is not connected")]
+    NotConnected {
+        /// The session as it stood then.
+        view: Box<SessionView>,
+    },
+    /// The session could not be asked.
+    #[error(transparent)]
+    Supervisor(#[from] SupervisorError),
+}
+
 /// How an unlinking went.
 #[derive(Debug, Clone)]
 pub struct LogoutOutcome {

@@ -16,12 +16,12 @@ use crate::domain::clock::Clock;
 use crate::domain::instance::InstanceId;
 use crate::domain::lease::Fence;
 use crate::domain::session::{Desired, Event, LogoutEnd, Saved, SessionView, Status};
-use crate::engine::Engine;
+use crate::engine::{Engine, EngineRun};
 use crate::store::{Store, StoreError, lease, node, session};
 use crate::telemetry::metrics::SessionMeter;
 
 use super::actor::Actor;
-use super::error::{LogoutOutcome, SupervisorError};
+use super::error::{ClientRefusal, LogoutOutcome, SupervisorError};
 use super::gate::Gate;
 use super::profile_vault::ProfileVault;
 use super::reconcile::Reconciler;
@@ -213,6 +213,20 @@ impl Supervisor {
             }
         }
         Err(SupervisorError::NotServing)
+    }
+
+    /// The instance's client, connected a moment ago: what is asked of it may still fail.
+    pub async fn client(&self, id: InstanceId) -> Result<Arc<dyn EngineRun>, ClientRefusal> {
+        for _ in 0..TRIES {
+            let door = self.inner.door(id).await?;
+            let (reply, answer) = oneshot::channel();
+            if door.commands.send(Command::Client { reply }).await.is_ok()
+                && let Ok(answer) = answer.await
+            {
+                return answer.map_err(|view| ClientRefusal::NotConnected { view });
+            }
+        }
+        Err(SupervisorError::NotServing.into())
     }
 
     /// Waits until the session stands in one of `statuses`, for `timeout` at most, and gives it as it stands then.

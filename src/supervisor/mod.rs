@@ -31,7 +31,7 @@ use crate::engine::Engine;
 use crate::store::Store;
 use crate::telemetry::metrics::SessionMeter;
 
-pub use error::{LogoutOutcome, PasskeyRefusal, QrRefusal, QrRefusalKind, SupervisorError};
+pub use error::{ClientRefusal, LogoutOutcome, PasskeyRefusal, QrRefusal, QrRefusalKind, SupervisorError};
 pub use handle::{Census, Supervisor, SupervisorDeps};
 pub use profile_vault::{ProfileVault, ProfileVaultError};
 pub use qr::{Verdict, verdict};

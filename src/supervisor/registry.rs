@@ -14,6 +14,7 @@ use crate::domain::link_code::LinkCode;
 use crate::domain::passkey::PasskeyAnswer;
 use crate::domain::phone_number::PhoneNumber;
 use crate::domain::session::{Desired, Event, LogoutEnd, SessionView, Status};
+use crate::engine::EngineRun;
 
 use super::error::SupervisorError;
 
@@ -25,11 +26,16 @@ pub(super) enum Command {
     RequestCode { number: PhoneNumber, reply: CodeReply },
     /// What WhatsApp asked of a passkey; answered when WhatsApp has taken it, or not.
     AnswerPasskey { answer: PasskeyAnswer, reply: PasskeyReply },
+    /// The connected client, for whoever has something to ask or to send; otherwise how the session stands.
+    Client { reply: ClientReply },
     /// Unlink; answered when that ended.
     Logout { force: bool, reply: oneshot::Sender<(LogoutEnd, SessionView)> },
     /// Erase the instance from the database and leave.
     Erase { reply: oneshot::Sender<Result<(), SupervisorError>> },
 }
+
+/// Hears of the connected client.
+pub(super) type ClientReply = oneshot::Sender<Result<Arc<dyn EngineRun>, Box<SessionView>>>;
 
 /// Hears of a code to type.
 pub(super) type CodeReply = oneshot::Sender<Result<Arc<LinkCode>, Denial>>;

@@ -24,7 +24,6 @@ use crate::store::token::{self, Holder};
 use crate::store::{account, kept_secret, lease, session};
 use utoipa::ToSchema;
 
-use super::document::session_name;
 use super::metadata;
 
 const MAX_NAME: usize = 100;
@@ -180,7 +179,7 @@ async fn insert(call: &Call, wish: Wish, claim: &Claim) -> Result<(InstanceId, C
     call.record(&mut tx, Action::InstanceCreated, id, json!({})).await?;
     let mut created = Created {
         instance_id: id.to_string(),
-        session_name: session_name(id),
+        session_name: id.session_name(),
         name: instance.name,
         server_name: call.state.server_name.clone(),
         status: wish.status(),
@@ -206,7 +205,7 @@ async fn draw(call: &Call, conn: &mut PgConnection, wish: &Wish, now: DateTime<U
     let mut rng = call.state.rng();
     for _ in 0..DRAWS {
         let id = InstanceId::generate(&mut rng);
-        let name = wish.name.clone().unwrap_or_else(|| session_name(id));
+        let name = wish.name.clone().unwrap_or_else(|| id.session_name());
         let metadata = Value::Object(wish.metadata.clone());
         let drawn = Instance { id, name, metadata, config: json!({}), created_at: now };
         if instance::insert(conn, call.caller.account_id, &drawn).await? {

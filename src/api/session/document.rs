@@ -98,7 +98,7 @@ impl Info {
         Self {
             instance_id: instance.id,
             name: instance.name,
-            session_name: session_name(instance.id),
+            session_name: instance.id.session_name(),
             server_name: server_name.to_owned(),
             status: view.status,
             reason: view.reason,
@@ -171,11 +171,6 @@ impl Qr {
         let code = view.qr.as_ref().filter(|_| view.status == Status::ScanQrCode)?;
         Some(Self { expires_at: code.expires_at_ms(), attempt: code.attempt, max_attempts: MAX_ATTEMPTS })
     }
-}
-
-/// What Wawp calls the session: a name made of the id.
-pub(super) fn session_name(id: InstanceId) -> String {
-    format!("wagate-{}", id.as_str().to_ascii_lowercase())
 }
 
 #[expect(clippy::ref_option, reason = "serde asks for a reference")]

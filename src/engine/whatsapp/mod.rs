@@ -23,8 +23,11 @@ use crate::store::{Store, StoreError, engine_state, lease};
 use super::{Engine, EngineError, EngineRun, EventSender, RunSpec};
 
 pub mod backend;
+mod directory;
+mod files;
 mod listener;
 mod network;
+mod outgoing;
 mod run;
 mod runtime;
 mod silence;

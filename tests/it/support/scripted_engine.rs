@@ -15,7 +15,9 @@ use wagate::domain::passkey::PasskeyAnswer;
 use wagate::domain::phone_number::PhoneNumber;
 use wagate::domain::profile::Profile;
 use wagate::domain::qr_code::QrValue;
-use wagate::engine::{Engine, EngineError, EngineEvent, EngineRun, EventSender, RunId, RunSpec, Tagged};
+use wagate::engine::{
+    Directory, Engine, EngineError, EngineEvent, EngineRun, EventSender, Files, Outgoing, RunId, RunSpec, Tagged,
+};
 
 /// A WhatsApp for every node of a test.
 #[derive(Clone)]
@@ -169,6 +171,15 @@ impl ScriptedRun {
         }
     }
 }
+
+#[async_trait]
+impl Outgoing for ScriptedRun {}
+
+#[async_trait]
+impl Directory for ScriptedRun {}
+
+#[async_trait]
+impl Files for ScriptedRun {}
 
 #[async_trait]
 impl EngineRun for ScriptedRun {
