@@ -12,7 +12,7 @@ fn text(words: &str) -> Message {
 }
 
 fn wrapped(message: Message) -> MessageField<FutureProofMessage> {
-    MessageField::some(FutureProofMessage { message: MessageField::some(message), ..Default::default() })
+    MessageField::some(FutureProofMessage { message: MessageField::some(message) })
 }
 
 fn told(message: &Message) -> (Said, Option<MediaReference>) {
