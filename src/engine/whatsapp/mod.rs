@@ -13,6 +13,7 @@ use whatsapp_rust::bot::Bot;
 use whatsapp_rust::transport::TokioWebSocketTransportFactory;
 
 use crate::config;
+use crate::domain::chat_id::ChatId;
 use crate::domain::clock::Clock;
 use crate::domain::instance::InstanceId;
 use crate::domain::lease::Fence;
@@ -161,6 +162,15 @@ impl Engine for WhatsApp {
         let mut conn = self.store.acquire().await.map_err(|e| storage(Box::new(e)))?;
         let device = backend::read_device(&mut conn, instance_id, &cipher).await.map_err(|e| storage(Box::new(e)))?;
         Ok(device.and_then(|device| listener::profile(&device, &self.config.device_name)))
+    }
+
+    async fn addresses(&self, instance_id: InstanceId, chat: &ChatId) -> Result<Vec<ChatId>, EngineError> {
+        let storage = |source| EngineError::Storage { action: "read", source };
+        let cipher = self.cipher(instance_id).await?;
+        let mut conn = self.store.acquire().await.map_err(|e| storage(Box::new(e)))?;
+        let other = backend::other_address(&mut conn, instance_id, &cipher, chat).await;
+        let other = other.map_err(|e| storage(Box::new(e)))?;
+        Ok(std::iter::once(chat.clone()).chain(other).collect())
     }
 
     async fn wipe(&self, instance_id: InstanceId, fence: Fence) -> Result<(), EngineError> {

@@ -13,6 +13,7 @@ use wacore::types::events::{DecryptFailMode, Event, UnavailableType, Undecryptab
 use whatsapp_rust::Client;
 
 use crate::domain::event::Draft;
+use crate::engine::whatsapp::backend::Missing;
 use crate::store::StoreError;
 use crate::store::event::{self, Incoming};
 
@@ -40,6 +41,7 @@ pub(in crate::engine::whatsapp) struct Signals {
     inbox: Arc<Inbox>,
     client: Weak<Client>,
     queue: mpsc::Receiver<Arc<Event>>,
+    missing: Option<mpsc::Receiver<Missing>>,
     unreadable: Vec<(DateTime<Utc>, UndecryptableMessage)>,
 }
 
@@ -49,7 +51,8 @@ impl Signals {
         client: &Arc<Client>,
         queue: mpsc::Receiver<Arc<Event>>,
     ) -> Self {
-        Self { inbox, client: Arc::downgrade(client), queue, unreadable: Vec::new() }
+        let missing = inbox.backend.missing();
+        Self { inbox, client: Arc::downgrade(client), queue, missing, unreadable: Vec::new() }
     }
 
     /// Runs as long as the run does.
@@ -58,11 +61,16 @@ impl Signals {
         loop {
             let due = self.unreadable.first().map(|(due, _)| *due);
             let clock = Arc::clone(&self.inbox.clock);
+            let mut lost = None;
             tokio::select! {
                 count = self.queue.recv_many(&mut heard, BATCH) => if count == 0 { return },
+                missing = next(&mut self.missing) => lost = Some(missing),
                 () = until(due, &*clock) => {}
             }
             let Some(client) = self.client.upgrade() else { return };
+            if let Some(missing) = lost {
+                self.ask_for(&client, &missing).await;
+            }
             let mut drafts = Vec::new();
             for event in heard.drain(..) {
                 match &*event {
@@ -94,6 +102,17 @@ impl Signals {
             }
         }
         Ok(())
+    }
+
+    async fn ask_for(&mut self, client: &Arc<Client>, missing: &Missing) {
+        if let Some(info) = self.inbox.ask_for(client, missing).await {
+            let message = UndecryptableMessage::builder()
+                .info(Arc::new(info))
+                .is_unavailable(false)
+                .unavailable_type(UnavailableType::Unknown)
+                .decrypt_fail_mode(DecryptFailMode::Show);
+            self.wait_for(&message.build());
+        }
     }
 
     fn wait_for(&mut self, message: &UndecryptableMessage) {
@@ -138,6 +157,15 @@ impl Signals {
 
 fn entry(key: Option<[String; 3]>, draft: Draft) -> Entry {
     Entry { incoming: Incoming { key, drafts: vec![draft] }, references: Vec::new(), pending: None }
+}
+
+async fn next(missing: &mut Option<mpsc::Receiver<Missing>>) -> Missing {
+    if let Some(queue) = missing
+        && let Some(missing) = queue.recv().await
+    {
+        return missing;
+    }
+    std::future::pending().await
 }
 
 async fn until(due: Option<DateTime<Utc>>, clock: &dyn crate::domain::clock::Clock) {
