@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use tokio::runtime::Handle;
+use tokio_util::sync::CancellationToken;
 use wacore::store::DevicePropsOverride;
 use waproto::whatsapp::device_props::PlatformType;
 use whatsapp_rust::bot::Bot;
@@ -42,7 +43,7 @@ use backend::Backend;
 use inbox::{Hook, Inbox, Signals};
 use listener::Listener;
 use network::{Dialer, Http};
-use run::Run;
+use run::{Keeping, Run};
 use runtime::RunRuntime;
 use version::Versions;
 
@@ -151,9 +152,10 @@ impl Engine for WhatsApp {
                 return Err(build_error(error));
             }
         };
-        runtime.start(Signals::new(inbox, &bot.client(), said.signals).run());
+        let keeping = Keeping { spoiled, written: CancellationToken::new() };
+        runtime.start(Signals::new(inbox, &bot.client(), said.signals).run(keeping.written.clone()));
         let heard = (listener, said.events);
-        Ok(Run::begin((spec.run_id, id), bot, heard, spoiled, runtime, events, self.config.request_timeout))
+        Ok(Run::begin((spec.run_id, id), bot, heard, keeping, runtime, events, self.config.request_timeout))
     }
 
     async fn linked(&self, instance_id: InstanceId) -> Result<Option<Profile>, EngineError> {

@@ -8,6 +8,7 @@ use std::sync::{Arc, Weak};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 use wacore::types::events::{DecryptFailMode, Event, UnavailableType, UndecryptableMessage};
 use whatsapp_rust::Client;
@@ -55,15 +56,16 @@ impl Signals {
         Self { inbox, client: Arc::downgrade(client), queue, missing, unreadable: Vec::new() }
     }
 
-    /// Runs as long as the run does.
-    pub(in crate::engine::whatsapp) async fn run(mut self) {
+    /// Runs until there is nothing more to hear; `written` is cancelled when the last of it is stored.
+    pub(in crate::engine::whatsapp) async fn run(mut self, written: CancellationToken) {
+        let _written = written.drop_guard();
         let mut heard = Vec::new();
         loop {
             let due = self.unreadable.first().map(|(due, _)| *due);
             let clock = Arc::clone(&self.inbox.clock);
-            let mut lost = None;
+            let (mut lost, mut is_over) = (None, false);
             tokio::select! {
-                count = self.queue.recv_many(&mut heard, BATCH) => if count == 0 { return },
+                count = self.queue.recv_many(&mut heard, BATCH) => is_over = count == 0,
                 missing = next(&mut self.missing) => lost = Some(missing),
                 () = until(due, &*clock) => {}
             }
@@ -79,10 +81,10 @@ impl Signals {
                 }
             }
             let mut entries: Vec<Entry> = drafts.into_iter().map(|draft| entry(None, draft)).collect();
-            for message in self.overdue() {
+            for message in self.overdue(is_over) {
                 entries.extend(self.lost(&client, &message).await);
             }
-            if self.write(&client, entries).await == Err(NotKept::LeaseLost) {
+            if self.write(&client, entries).await == Err(NotKept::LeaseLost) || is_over {
                 return;
             }
         }
@@ -123,7 +125,11 @@ impl Signals {
         }
     }
 
-    fn overdue(&mut self) -> Vec<UndecryptableMessage> {
+    /// Those that are waited for no longer; all of them when nobody will be there to wait.
+    fn overdue(&mut self, all: bool) -> Vec<UndecryptableMessage> {
+        if all {
+            return self.unreadable.drain(..).map(|(_, message)| message).collect();
+        }
         let now = self.inbox.clock.now();
         let too_many = self.unreadable.len().saturating_sub(UNREADABLE);
         let due = self.unreadable.iter().take_while(|(due, _)| *due <= now).count();
