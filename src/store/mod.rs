@@ -26,6 +26,7 @@ pub mod kept_secret;
 pub mod lease;
 pub mod link;
 pub mod node;
+pub mod outbound;
 pub mod pool;
 pub mod session;
 pub mod token;

@@ -24,6 +24,7 @@ use crate::domain::profile::Profile;
 use crate::domain::qr_code::QrValue;
 use crate::engine::EngineEvent;
 
+use super::outgoing::{Ack, Acks};
 use super::runtime::RunRuntime;
 use super::version::Versions;
 
@@ -53,6 +54,7 @@ const KINDS: &[EventKind] = &[
     EventKind::ConnectFailure,
     EventKind::ClientOutdated,
     EventKind::Messages,
+    EventKind::ServerAck,
 ];
 
 /// Hears one run's client.
@@ -66,6 +68,7 @@ pub(super) struct Listener {
     queue: mpsc::Sender<EngineEvent>,
     client: OnceLock<Attached>,
     state: Mutex<State>,
+    acks: Acks,
 }
 
 struct Attached {
@@ -100,8 +103,9 @@ impl Listener {
         runtime: RunRuntime,
     ) -> (Arc<Self>, mpsc::Receiver<EngineEvent>) {
         let (queue, events) = mpsc::channel(QUEUE);
-        let (client, state) = (OnceLock::new(), Mutex::default());
-        (Arc::new(Self { instance_id, placeholder_name, clock, versions, runtime, queue, client, state }), events)
+        let (client, state, acks) = (OnceLock::new(), Mutex::default(), Acks::default());
+        let listener = Self { instance_id, placeholder_name, clock, versions, runtime, queue, client, state, acks };
+        (Arc::new(listener), events)
     }
 
     /// Names the client before it runs, and takes its reconnecting into our hands: the supervisor decides when an
@@ -116,6 +120,12 @@ impl Listener {
     /// Nothing is said from now on.
     pub(super) fn mute(&self) {
         self.state.lock().muted = true;
+        self.acks.close();
+    }
+
+    /// Who waits for which acknowledgement.
+    pub(super) fn acks(&self) -> &Acks {
+        &self.acks
     }
 
     /// The time.
@@ -147,6 +157,7 @@ impl Listener {
 
     /// The client's loop has ended; says why, unless that is known already.
     pub(super) fn client_ended(&self) {
+        self.acks.close();
         let event = {
             let mut state = self.state.lock();
             if state.over {
@@ -294,6 +305,10 @@ impl EventHandler for Listener {
                 return;
             }
             Event::Messages(_) => return self.messages_came(),
+            // Other stanzas than messages are acknowledged too.
+            Event::ServerAck(ack) if ack.class.as_deref().is_none_or(|class| class == "message") => {
+                return self.acks.came(&ack.id, Ack { error: ack.error.clone(), at: ack.timestamp });
+            }
             _ => return,
         };
         self.say(event);
