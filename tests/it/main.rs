@@ -36,6 +36,8 @@ mod onboarding_code;
 mod onboarding_passkey;
 #[cfg(feature = "sandbox")]
 mod sandbox;
+#[cfg(feature = "sandbox")]
+mod sending;
 mod supervisor;
 mod support;
 #[cfg(feature = "sandbox")]

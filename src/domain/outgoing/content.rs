@@ -209,6 +209,12 @@ impl Place {
         }
     }
 
+    /// The same place with what people call it.
+    #[must_use]
+    pub fn called(self, name: Option<Words>, address: Option<Words>) -> Self {
+        Self { name, address, ..self }
+    }
+
     /// Degrees north and east.
     pub fn coordinates(&self) -> (f64, f64) {
         (self.latitude, self.longitude)

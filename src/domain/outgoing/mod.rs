@@ -11,8 +11,8 @@ use serde::{Deserialize, Serialize};
 use super::chat_id::ChatId;
 
 pub use content::{
-    Author, Card, Content, ContentError, Emoji, MAX_CARDS, MAX_MENTIONS, MAX_OPTIONS, MAX_TEXT, Place, Poll, Quote, Target,
-    Words,
+    Author, Card, Content, ContentError, Emoji, MAX_CARDS, MAX_MENTIONS, MAX_OPTIONS, MAX_TEXT, Place, Poll, Quote,
+    Target, Words,
 };
 pub use pace::{Ledger, Over, Pace};
 pub use state::{Failure, State};

@@ -51,6 +51,7 @@ impl State {
     /// The state of a message that got this far.
     pub const fn reached(level: Level) -> Self {
         match level {
+            Level::Refused => Self::Failed,
             Level::Server => Self::Sent,
             Level::Delivered => Self::Delivered,
             Level::Read | Level::Played => Self::Read,
@@ -70,7 +71,13 @@ impl State {
 
     /// The states that proof of this one takes the place of.
     pub fn outdone(self) -> impl Iterator<Item = Self> {
-        Self::ALL.iter().copied().filter(move |other| other.rank() < self.rank())
+        Self::ALL.iter().copied().filter(move |other| match self {
+            // A refusal that comes late settles what nobody knew. One that is waited for tells more than this.
+            Self::Failed => *other == Self::Unknown,
+            Self::Queued | Self::Sending | Self::Sent | Self::Delivered | Self::Read | Self::Unknown => {
+                other.rank() < self.rank()
+            }
+        })
     }
 
     /// Whether WhatsApp has the message.
@@ -122,8 +129,11 @@ mod tests {
         assert_eq!(outdone(Level::Delivered).len(), 5);
         assert!(!outdone(Level::Delivered).contains(&State::Read));
         assert!(outdone(Level::Played).contains(&State::Delivered) && !outdone(Level::Played).contains(&State::Read));
+        assert_eq!(outdone(Level::Refused), [State::Unknown]);
         for state in State::ALL {
-            assert!(!state.outdone().any(|other| other == *state || other.is_acknowledged() && !state.is_acknowledged()));
+            assert!(
+                !state.outdone().any(|other| other == *state || other.is_acknowledged() && !state.is_acknowledged())
+            );
         }
     }
 

@@ -212,25 +212,27 @@ pub async fn lay_down(
     .map_err(StoreError::while_("lay a message down"))
 }
 
-/// Notes how far messages got. A state is raised by it and never lowered; messages that are not ours are passed by.
+/// Notes how far messages got, by their ids. A state is raised by it and never lowered; messages that were not accepted
+/// here are passed by.
 pub async fn acknowledged(
     conn: &mut PgConnection,
     instance: InstanceId,
-    messages: &[MessageId],
+    messages: &[String],
     level: Level,
     at: DateTime<Utc>,
 ) -> Result<u64, StoreError> {
-    let ids: Vec<String> = messages.iter().map(ToString::to_string).collect();
     let state = State::reached(level);
     let outdone: Vec<String> = state.outdone().map(|state| state.as_str().to_owned()).collect();
+    let reason = (state == State::Failed).then_some(Failure::Refused.as_str());
     sqlx::query!(
-        "UPDATE outbound_message SET state = $3, reason = NULL, changed_at = $4
+        "UPDATE outbound_message SET state = $3, reason = $6, changed_at = $4
          WHERE instance_id = $1 AND id = ANY($2) AND state = ANY($5)",
         instance.as_str(),
-        &ids,
+        messages,
         state.as_str(),
         at,
         &outdone,
+        reason,
     )
     .execute(conn)
     .await

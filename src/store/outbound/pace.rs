@@ -11,13 +11,11 @@ use crate::store::StoreError;
 /// The pace that was chosen for an instance, if one was.
 pub async fn read(conn: &mut PgConnection, id: InstanceId) -> Result<Option<Pace>, StoreError> {
     let action = "read an instance's pace";
-    let row = sqlx::query!(
-        "SELECT per_minute, per_day, pause_ms, over FROM send_pace WHERE instance_id = $1",
-        id.as_str()
-    )
-    .fetch_optional(conn)
-    .await
-    .map_err(StoreError::while_(action))?;
+    let row =
+        sqlx::query!("SELECT per_minute, per_day, pause_ms, over FROM send_pace WHERE instance_id = $1", id.as_str())
+            .fetch_optional(conn)
+            .await
+            .map_err(StoreError::while_(action))?;
     row.map(|row| {
         Ok(Pace {
             per_minute: row.per_minute.unsigned_abs(),

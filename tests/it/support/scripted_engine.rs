@@ -19,7 +19,8 @@ use wagate::domain::phone_number::PhoneNumber;
 use wagate::domain::profile::Profile;
 use wagate::domain::qr_code::QrValue;
 use wagate::engine::{
-    Directory, Engine, EngineError, EngineEvent, EngineRun, EventSender, Files, Outgoing, RunId, RunSpec, SendError, Tagged,
+    Directory, Engine, EngineError, EngineEvent, EngineRun, EventSender, Files, Outgoing, RunId, RunSpec, SendError,
+    Tagged,
 };
 
 /// A WhatsApp for every node of a test.

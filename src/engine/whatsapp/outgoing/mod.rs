@@ -134,9 +134,7 @@ fn of_client(error: &ClientError) -> SendError {
         ClientError::NotConnected | ClientError::NotLoggedIn | ClientError::Socket(SocketError::SocketClosed) => {
             SendError::NotSent { cause: "the connection is gone" }
         }
-        ClientError::Socket(SocketError::Marshal(_)) => {
-            SendError::Refused { failure: Failure::Unsendable, code: None }
-        }
+        ClientError::Socket(SocketError::Marshal(_)) => SendError::Refused { failure: Failure::Unsendable, code: None },
         ClientError::EncryptSend(error)
             if matches!(
                 error.kind,

@@ -49,11 +49,7 @@ pub(super) fn message(message: &Message, own: &str, now: DateTime<Utc>) -> Writt
             if target.author == Author::Me {
                 key.participant = None;
             }
-            protocol(ProtocolMessage {
-                key: MessageField::some(key),
-                r#type: Some(Type::REVOKE),
-                ..Default::default()
-            })
+            protocol(ProtocolMessage { key: MessageField::some(key), r#type: Some(Type::REVOKE), ..Default::default() })
         }
     }
 }
@@ -151,8 +147,7 @@ fn context(own: &str, quote: Option<&Quote>, mentions: &[ChatId]) -> MessageFiel
     if quote.is_none() && mentions.is_empty() {
         return MessageField::none();
     }
-    let mut context =
-        ContextInfo { mentioned_jid: mentions.iter().map(ChatId::jid).collect(), ..Default::default() };
+    let mut context = ContextInfo { mentioned_jid: mentions.iter().map(ChatId::jid).collect(), ..Default::default() };
     if let Some(quote) = quote {
         context.stanza_id = Some(quote.target.id.to_string());
         context.participant = Some(author(own, &quote.target.author));
