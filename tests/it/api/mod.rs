@@ -25,6 +25,7 @@ mod operations;
 mod passkey;
 mod request_code;
 mod script;
+mod sending;
 mod states;
 mod temp_link;
 mod tenants;

@@ -49,7 +49,8 @@ async fn a_message_that_is_never_acknowledged_is_unknown_and_holds_nobody_up_for
     let post = Post::with(|config| config.engine.request_timeout = Duration::from_secs(2)).await;
     let fault = post.gateway.network.fault(&json!({ "kind": "ack_never", "count": 1 })).await;
     let (status, body) = post.ask("/v2/send/text", json!({ "message": "are you there" })).await;
-    assert_eq!(status, StatusCode::ACCEPTED, "{body}");
+    assert_eq!((status, &body["status"]), (StatusCode::ACCEPTED, &json!("unknown")), "{body}");
+    post.becomes(body["id"].as_str().unwrap(), "unknown").await;
     post.gateway.network.mend(&fault).await;
     post.say("the next one").await;
     let inbox = post.inbox(2).await;
