@@ -15,6 +15,7 @@ mod cors;
 mod docs;
 pub mod erasure;
 pub mod error;
+pub mod events;
 pub mod extract;
 mod forward;
 pub mod health;
@@ -28,6 +29,7 @@ mod server;
 pub mod session;
 pub mod sessions;
 pub mod state;
+mod stream;
 pub mod tokens;
 pub mod upkeep;
 

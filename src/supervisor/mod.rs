@@ -12,7 +12,7 @@ mod gate;
 mod handle;
 mod link;
 mod persist;
-mod profile_vault;
+mod profile;
 mod qr;
 mod reconcile;
 mod registry;
@@ -29,11 +29,11 @@ use crate::domain::clock::Clock;
 use crate::domain::session::Rules;
 use crate::engine::Engine;
 use crate::store::Store;
+use crate::store::vault::Vault;
 use crate::telemetry::metrics::SessionMeter;
 
 pub use error::{ClientRefusal, LogoutOutcome, PasskeyRefusal, QrRefusal, QrRefusalKind, SupervisorError};
 pub use handle::{Census, Supervisor, SupervisorDeps};
-pub use profile_vault::{ProfileVault, ProfileVaultError};
 pub use qr::{Verdict, verdict};
 
 /// What every actor needs.
@@ -41,7 +41,7 @@ struct Deps {
     store: Store,
     engine: Arc<dyn Engine>,
     clock: Arc<dyn Clock>,
-    profiles: Arc<dyn ProfileVault>,
+    vault: Arc<Vault>,
     rules: Rules,
     gate: gate::Gate,
     registry: Arc<registry::Registry>,

@@ -177,3 +177,23 @@ async fn deleting_an_instance_takes_its_log() {
     let left: i64 = sqlx::query_scalar("SELECT count(*) FROM event").fetch_one(house.pool()).await.unwrap();
     assert_eq!(left, 0);
 }
+
+#[tokio::test]
+async fn a_backup_that_holds_the_log_holds_up_nobody_who_writes_to_it() {
+    let house = House::new().await;
+    let owned @ (id, _) = house.instance(SHOP).await;
+    let mut conn = house.pool().acquire().await.unwrap();
+    let before = midnight() - TimeDelta::days(9);
+    partitions::make(&mut conn, before).await.unwrap();
+    partitions::make(&mut conn, midnight()).await.unwrap();
+    let mut backup = house.pool().begin().await.unwrap();
+    sqlx::query("LOCK TABLE event IN ACCESS SHARE MODE").execute(&mut *backup).await.unwrap();
+    let pruning = tokio::spawn(async move { partitions::prune(&mut conn, midnight()).await });
+    // It waits for the backup for a moment, and whoever comes after waits behind it; then it gives up.
+    assert_eq!(record(&house, owned, vec![draft("meanwhile", "15550100001", midnight())]).await, Some(1));
+    assert!(pruning.await.unwrap().is_err());
+    backup.rollback().await.unwrap();
+    let mut conn = house.pool().acquire().await.unwrap();
+    assert_eq!(partitions::prune(&mut conn, midnight()).await.unwrap(), 4);
+    assert_eq!(bodies(&page(&house, id, 0, 10).await), ["meanwhile"]);
+}

@@ -16,6 +16,8 @@ mod engine;
 #[cfg(feature = "sandbox")]
 mod event_log;
 #[cfg(feature = "sandbox")]
+mod events;
+#[cfg(feature = "sandbox")]
 mod faults;
 #[cfg(feature = "sandbox")]
 mod fleet;
