@@ -1,4 +1,4 @@
-//! The task that makes the log's days ahead and drops those that are too old.
+//! The task that makes the log's days ahead, and drops those that are too old with what was kept of their messages.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,7 +7,7 @@ use chrono::TimeDelta;
 use tokio_util::sync::CancellationToken;
 
 use crate::domain::clock::Clock;
-use crate::store::{Store, StoreError};
+use crate::store::{Store, StoreError, message_reference};
 
 use super::partitions;
 
@@ -36,7 +36,10 @@ impl Keeper {
         partitions::make(&mut conn, now).await?;
         let keep_from = now.checked_sub_signed(TimeDelta::from_std(self.retention).unwrap_or(TimeDelta::MAX));
         let dropped = match keep_from {
-            Some(keep_from) => partitions::prune(&mut conn, keep_from).await?,
+            Some(keep_from) => {
+                message_reference::prune(&mut conn, keep_from).await?;
+                partitions::prune(&mut conn, keep_from).await?
+            }
             // Longer than time itself.
             None => 0,
         };
