@@ -122,11 +122,13 @@ impl Feed {
             return Some(self.send(frames));
         }
         loop {
-            if !self.vigil.holds().await {
+            // Boxed, because a future has room for the largest thing it ever waits for: a stream that is silent, as most
+            // are most of the time, would hold the room of a query.
+            if !Box::pin(self.vigil.holds()).await {
                 return None;
             }
             self.bell.mark_unchanged();
-            match self.read().await {
+            match Box::pin(self.read()).await {
                 Ok(Read::Some(frames)) => return Some(self.send(frames)),
                 Ok(Read::NoneWanted) => continue,
                 Ok(Read::End) => {}

@@ -97,7 +97,8 @@ impl Vigil {
                 () = &mut news => return Woken::News,
                 () = clock.sleep_until(wake_at) => {}
             }
-            if !self.holds().await {
+            // Boxed, so that who waits does not hold the room of a query.
+            if !Box::pin(self.holds()).await {
                 return Woken::End;
             }
             if clock.now() >= self.beat_at {
