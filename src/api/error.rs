@@ -16,6 +16,7 @@ use crate::domain::outgoing::{Failure, State};
 use crate::domain::session::Status;
 use crate::limit::Refused;
 use crate::store::StoreError;
+use crate::store::event::EventError;
 use crate::store::vault::VaultError;
 use crate::supervisor::SupervisorError;
 
@@ -161,6 +162,12 @@ pub enum ApiError {
     /// The first request with the idempotency key is still being served.
     #[error("A request with this Idempotency-Key is still being served. Retry after 2 s.")]
     IdempotencyKeyInUse,
+    /// As many streams are open as may be.
+    #[error("As many streams are open as {whose} may have. Close some, or retry after {DEFAULT_RETRY_AFTER} s.")]
+    TooManyStreams {
+        /// Whose limit it is, in words that fit: "an account".
+        whose: &'static str,
+    },
     /// WhatsApp was asked and refused.
     #[error("WhatsApp refused {what}. Retry after {DEFAULT_RETRY_AFTER} s.")]
     UpstreamRefused {
@@ -268,7 +275,7 @@ impl ApiError {
             Self::SessionStatus(_) | Self::IdempotencyKeyReused | Self::MessageFailed { .. } => {
                 StatusCode::UNPROCESSABLE_ENTITY
             }
-            Self::RateLimited(_) => StatusCode::TOO_MANY_REQUESTS,
+            Self::RateLimited(_) | Self::TooManyStreams { .. } => StatusCode::TOO_MANY_REQUESTS,
             Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
             Self::UpstreamUnreachable
             | Self::UpstreamRefused { .. }
@@ -313,6 +320,7 @@ impl ApiError {
             Self::IdempotencyKeyReused => "idempotency_key_reused",
             Self::IdempotencyKeyInUse => "idempotency_key_in_use",
             Self::UpstreamRefused { .. } => "upstream_refused",
+            Self::TooManyStreams { .. } => "too_many_streams",
         }
     }
 
@@ -323,6 +331,7 @@ impl ApiError {
             Self::SessionStatus(mismatch) => mismatch.retry_after,
             Self::UpstreamUnreachable
             | Self::UpstreamRefused { .. }
+            | Self::TooManyStreams { .. }
             | Self::OwnerUnreachable
             | Self::Elsewhere { .. } => Some(DEFAULT_RETRY_AFTER),
             Self::Busy | Self::IdempotencyKeyInUse => Some(2),
@@ -378,6 +387,12 @@ impl From<StoreError> for ApiError {
 
 impl From<VaultError> for ApiError {
     fn from(error: VaultError) -> Self {
+        Self::Internal(Box::new(error))
+    }
+}
+
+impl From<EventError> for ApiError {
+    fn from(error: EventError) -> Self {
         Self::Internal(Box::new(error))
     }
 }

@@ -16,6 +16,7 @@ mod cors;
 mod docs;
 pub mod erasure;
 pub mod error;
+pub mod events;
 pub mod extract;
 mod forward;
 pub mod health;
@@ -31,6 +32,7 @@ mod server;
 pub mod session;
 pub mod sessions;
 pub mod state;
+mod stream;
 pub mod tokens;
 pub mod upkeep;
 

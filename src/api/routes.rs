@@ -7,7 +7,7 @@ use actix_web::{FromRequest, Handler, HttpRequest, HttpResponse, Resource, Respo
 use super::error::ApiError;
 use super::extract::drain;
 use super::{
-    about, account, admin, audit, auth, cors, docs, forward, health, messages, metrics, openapi, send, session,
+    about, account, admin, audit, auth, cors, docs, events, forward, health, messages, metrics, openapi, send, session,
 };
 
 const READ: (&str, &[Method]) = ("GET, HEAD, POST", &[Method::GET, Method::HEAD, Method::POST]);
@@ -135,6 +135,7 @@ pub(super) fn add(config: &mut Routes<'_>) {
                 .on(REVOKE, account::keys::revoke),
         )
         .service(route("/v2/account/keys/rotate", POST, account::keys::rotate))
+        .service(route("/v2/events", GET, events::read::read))
         .service(route("/v2/audit", GET, audit::page))
         .service(route("/about", GET, about::about))
         .service(route("/openapi.json", GET, openapi::openapi))

@@ -26,6 +26,7 @@ use super::error::ApiError;
 use super::extract::{InvalidNetwork, TrustedProxies};
 use super::routes;
 use super::sessions::Sessions;
+use super::stream::Streams;
 use super::tokens::{LOOKUP, Tokens};
 
 /// Instances whose account is remembered at once.
@@ -76,6 +77,7 @@ pub struct ApiState {
     pub(crate) failures: KeyedLimiter<AddressKey>,
     pub(crate) trusted_proxies: TrustedProxies,
     pub(in crate::api) rounds: Rounds,
+    pub(in crate::api) streams: Arc<Streams>,
     /// The web origins whose pages may read answers.
     pub(crate) origins: Origins,
     pub(crate) meter: HttpMeter,
@@ -119,6 +121,7 @@ impl ApiState {
             message_retention: TimeDelta::from_std(parts.config.messages.retention).unwrap_or(TimeDelta::MAX),
             source_url: parts.config.server.source_url.clone(),
             rounds: Rounds::default(),
+            streams: Arc::new(Streams::new(&parts.config.events)),
             origins: Origins::default(),
             owners: RwLock::default(),
             rng: Mutex::new(parts.rng),
@@ -156,6 +159,16 @@ impl ApiState {
     /// How many tokens are remembered.
     pub fn tokens_cached(&self) -> usize {
         self.tokens.len()
+    }
+
+    /// How many streams of events are open.
+    pub fn streams_open(&self) -> usize {
+        self.streams.len()
+    }
+
+    /// Ends every stream, now and from now on; before a server is asked to finish what is under way.
+    pub fn end_streams(&self) {
+        self.streams.end();
     }
 
     /// Forgets an instance that was deleted.

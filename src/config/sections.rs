@@ -30,6 +30,8 @@ pub struct Config {
     pub session: Session,
     /// `[node]`
     pub node: Node,
+    /// `[events]`
+    pub events: Events,
     /// `[limits]`
     pub limits: Limits,
     /// `[messages]`
@@ -208,6 +210,19 @@ pub struct Node {
     /// How often the truth is reread for what should run.
     #[serde(deserialize_with = "duration::deserialize")]
     pub reconcile_interval: Duration,
+}
+
+/// `[events]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Events {
+    /// How long an event can be read and delivered, at least: the log is pruned by whole days.
+    #[serde(deserialize_with = "duration::deserialize")]
+    pub retention: Duration,
+    /// Streams of events that may be open on a node …
+    pub max_streams: usize,
+    /// … and of one account on a node.
+    pub max_streams_per_account: usize,
 }
 
 /// `[limits]`

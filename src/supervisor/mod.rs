@@ -15,7 +15,7 @@ mod mail;
 mod messages;
 mod outbox;
 mod persist;
-mod profile_vault;
+mod profile;
 mod qr;
 mod reconcile;
 mod registry;
@@ -39,7 +39,6 @@ use crate::telemetry::metrics::SessionMeter;
 pub use error::{ClientRefusal, LogoutOutcome, PasskeyRefusal, QrRefusal, QrRefusalKind, SupervisorError};
 pub use handle::{Census, Supervisor, SupervisorDeps};
 pub use messages::{Kept, Letter, PaceView, SendRefusal, takes_messages};
-pub use profile_vault::{ProfileVault, ProfileVaultError};
 pub use qr::{Verdict, verdict};
 
 /// What every actor needs.
@@ -47,7 +46,6 @@ struct Deps {
     store: Store,
     engine: Arc<dyn Engine>,
     clock: Arc<dyn Clock>,
-    profiles: Arc<dyn ProfileVault>,
     vault: Arc<Vault>,
     rules: Rules,
     /// How fast an instance sends unless its owner chose otherwise.

@@ -16,6 +16,8 @@ mod engine;
 #[cfg(feature = "sandbox")]
 mod event_log;
 #[cfg(feature = "sandbox")]
+mod events;
+#[cfg(feature = "sandbox")]
 mod faults;
 #[cfg(feature = "sandbox")]
 mod fleet;
@@ -34,6 +36,8 @@ mod onboarding;
 mod onboarding_code;
 #[cfg(feature = "sandbox")]
 mod onboarding_passkey;
+#[cfg(feature = "sandbox")]
+mod receiving;
 #[cfg(feature = "sandbox")]
 mod sandbox;
 #[cfg(feature = "sandbox")]

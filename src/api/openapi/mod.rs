@@ -31,7 +31,7 @@ use serde_json::Value;
 use utoipa::OpenApi;
 
 use super::respond::{self, Cached};
-use super::{about, account, audit, auth, docs, health, messages, send, session};
+use super::{about, account, audit, auth, docs, events, health, messages, send, session};
 
 pub(super) mod answers;
 mod codes;
@@ -83,6 +83,7 @@ pub(super) use codes::ErrorCode;
         account::keys::mint,
         account::keys::revoke,
         account::keys::rotate,
+        events::read::read,
         audit::page,
         health::live,
         health::ready,
@@ -96,6 +97,7 @@ pub(super) use codes::ErrorCode;
         (name = "Linking", description = "Linking a device by QR code, by typing a code, by a page for others."),
         (name = "Sessions", description = "Instances and the life of their connection."),
         (name = "Messages", description = "Sending, and what became of what was sent."),
+        (name = "Events", description = "What happened to an instance: a numbered log, read in pages or as it grows."),
         (name = "Tokens", description = "What reaches one instance and nothing else."),
         (name = "Account", description = "The account itself: settings, keys, and what was done in its name."),
         (name = "Health", description = "For those who start, stop and route to the process."),

@@ -11,6 +11,7 @@ mod cors;
 mod credentials;
 mod documents;
 mod errors;
+mod events;
 mod forwarding;
 mod gateway;
 mod hostile;

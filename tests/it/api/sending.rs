@@ -42,12 +42,9 @@ async fn every_state_answers_every_route_as_the_table_of_sending_says() {
     let Created { id, token } = gateway.create().await;
     gateway.get("/v2/session/info", &token).await;
     for status in Status::ALL.iter().copied() {
-        for (linked, desired) in [
-            (false, Desired::Running),
-            (false, Desired::Stopped),
-            (true, Desired::Running),
-            (true, Desired::Stopped),
-        ] {
+        for (linked, desired) in
+            [(false, Desired::Running), (false, Desired::Stopped), (true, Desired::Running), (true, Desired::Stopped)]
+        {
             gateway.script.set(id, |view| (view.status, view.linked, view.desired) = (status, linked, desired));
             let waits = match (status, linked, desired) {
                 (Status::Working, true, Desired::Running) => 200,
@@ -113,7 +110,8 @@ async fn what_no_message_can_be_made_of_is_named() {
         let answer = gateway.post(path, &token, fields.clone()).await;
         assert_eq!(answer.status, 400, "{path} {fields}: {}", answer.text());
         let body = answer.json();
-        let names: Vec<&str> = body["parameters"].as_array().unwrap().iter().filter_map(|p| p["name"].as_str()).collect();
+        let names: Vec<&str> =
+            body["parameters"].as_array().unwrap().iter().filter_map(|p| p["name"].as_str()).collect();
         assert_eq!(names, [wrong], "{path} {fields}");
     }
     assert!(gateway.script.letters.lock().is_empty());
