@@ -101,16 +101,6 @@ async fn a_message_whose_connection_broke_is_settled_by_the_receipt_and_not_sent
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn somebody_who_is_not_on_whatsapp_cannot_be_written_to() {
-    let post = Post::new().await;
-    let fields = json!({ "chatId": "999000000001", "message": "anybody?" });
-    let (status, body) = post.ask("/v2/send/text", fields).await;
-    assert_eq!((status, &body["code"]), (StatusCode::UNPROCESSABLE_ENTITY, &json!("message_failed")), "{body}");
-    post.say("but others can").await;
-    post.gateway.stop().await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn a_request_that_is_repeated_sends_one_message() {
     let post = Post::new().await;
     let ask = |key: &'static str, words: &'static str| {
