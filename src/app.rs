@@ -29,6 +29,7 @@ use crate::engine::whatsapp::{self, WhatsApp};
 use crate::lifecycle::Lifecycle;
 use crate::limit::Ticks;
 use crate::store::embedded::Embedded;
+use crate::store::event::{Keeper, Lookout};
 use crate::store::vault::Vault;
 use crate::store::{Store, StoreError, cluster_secret, node};
 use crate::supervisor::{Supervisor, SupervisorDeps};
@@ -66,6 +67,7 @@ pub struct Application {
     lifecycle: Lifecycle,
     shutdown_timeout: Duration,
     servers: Vec<(ServerHandle, JoinHandle<std::io::Result<()>>)>,
+    state: Data<ApiState>,
     store: Store,
     embedded: Option<Embedded>,
     #[cfg(feature = "sandbox")]
@@ -90,6 +92,7 @@ impl Application {
         let first_start = FirstStart::of(&store, clock.now(), &mut rng).await?;
 
         let lifecycle = Lifecycle::default();
+        keep_event_logs(&config.events, &store, &clock, &lifecycle).await;
         let network = reach(network, &data_dir).await?;
         let engine = WhatsApp::new(
             store.clone(),
@@ -115,7 +118,7 @@ impl Application {
                 clock: Arc::clone(&clock),
                 config: Arc::clone(&config),
                 cluster: cluster.clone(),
-                profiles: Arc::<Vault>::clone(&vault),
+                vault: Arc::clone(&vault),
                 seed: rng.next_u64(),
             },
             &lifecycle.tasks,
@@ -157,6 +160,7 @@ impl Application {
             lifecycle,
             shutdown_timeout: config.server.shutdown_timeout,
             servers,
+            state,
             store,
             embedded,
             #[cfg(feature = "sandbox")]
@@ -201,6 +205,7 @@ impl Application {
     /// Stops in order: no new requests, those under way finish, every client saves its state and leaves, every lease is
     /// released, the private database ends.
     pub async fn drain(mut self) {
+        self.state.end_streams();
         for (handle, _) in &self.servers {
             handle.stop(true).await;
         }
@@ -328,8 +333,13 @@ fn node_settings(config: &config::Node, address: SocketAddr) -> NodeSettings {
 
 /// What `/metrics` tells: every meter, and what is read when it is asked for.
 fn exposition(state: &Data<ApiState>, sessions: &Supervisor, store: &Store, cluster: &Cluster) -> Exposition {
-    let meters =
-        Meters { http: state.meter(), sessions: sessions.meter(), pool: store.meter(), lease: cluster.meter() };
+    let meters = Meters {
+        http: state.meter(),
+        sessions: sessions.meter(),
+        pool: store.meter(),
+        lease: cluster.meter(),
+        events: store.events(),
+    };
     let (state, sessions, store, cluster) = (state.clone(), sessions.clone(), store.clone(), cluster.clone());
     Exposition::new(meters, move || {
         let census = sessions.census();
@@ -341,6 +351,7 @@ fn exposition(state: &Data<ApiState>, sessions: &Supervisor, store: &Store, clus
             lease_trust: cluster.trust_left(),
             pool: store.reading(),
             tokens_cached: state.tokens_cached(),
+            event_streams: state.streams_open(),
         }
     })
 }
@@ -371,6 +382,17 @@ async fn inherit(store: &Store, folder: &Path, rng: &mut StdRng) -> anyhow::Resu
         info!(nodes = buried, "freed what a node that died on this machine held");
     }
     Ok(boots)
+}
+
+/// Sees that the event logs have their days, before anything is logged, and that listeners hear of other nodes' events.
+async fn keep_event_logs(config: &config::Events, store: &Store, clock: &Arc<dyn Clock>, lifecycle: &Lifecycle) {
+    let keeper = Keeper { store: store.clone(), clock: Arc::clone(clock), retention: config.retention };
+    if let Err(error) = keeper.turn().await {
+        warn!(error = &error as &dyn std::error::Error, "the days of the event log could not be kept and will be");
+    }
+    lifecycle.tasks.spawn(keeper.run(lifecycle.stop.clone()));
+    let lookout = Lookout { store: store.clone(), clock: Arc::clone(clock) };
+    lifecycle.tasks.spawn(lookout.run(lifecycle.stop.clone()));
 }
 
 /// Starts an HTTP server on a listener of ours. Its workers are threads of their own.

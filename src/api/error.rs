@@ -11,9 +11,12 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::domain::instance::InstanceId;
+use crate::domain::message_id::MessageId;
+use crate::domain::outgoing::{Failure, State};
 use crate::domain::session::Status;
 use crate::limit::Refused;
 use crate::store::StoreError;
+use crate::store::event::EventError;
 use crate::store::vault::VaultError;
 use crate::supervisor::SupervisorError;
 
@@ -127,6 +130,23 @@ pub enum ApiError {
         "This is the account's last key that does not expire. Mint another before this one is revoked, or rotate it."
     )]
     LastAccountKey,
+    /// The message was not accepted here, or is forgotten.
+    #[error("There is no such message.")]
+    MessageNotFound,
+    /// The message stands where it is not sent again.
+    #[error("The message is {state}: only one that failed or is unknown is sent again.")]
+    MessageNotRetriable {
+        /// Where it stands.
+        state: State,
+    },
+    /// The message was accepted, and then not sent.
+    #[error("The message was not sent: {}.", failure_message(.failure))]
+    MessageFailed {
+        /// Which message.
+        message_id: MessageId,
+        /// Why.
+        failure: Failure,
+    },
     /// The account is absent or deleted.
     #[error("There is no such account.")]
     AccountNotFound,
@@ -142,6 +162,12 @@ pub enum ApiError {
     /// The first request with the idempotency key is still being served.
     #[error("A request with this Idempotency-Key is still being served. Retry after 2 s.")]
     IdempotencyKeyInUse,
+    /// As many streams are open as may be.
+    #[error("As many streams are open as {whose} may have. Close some, or retry after {DEFAULT_RETRY_AFTER} s.")]
+    TooManyStreams {
+        /// Whose limit it is, in words that fit: "an account".
+        whose: &'static str,
+    },
     /// WhatsApp was asked and refused.
     #[error("WhatsApp refused {what}. Retry after {DEFAULT_RETRY_AFTER} s.")]
     UpstreamRefused {
@@ -208,6 +234,23 @@ fn retry_seconds(refused: &Refused) -> u64 {
     u64::try_from(refused.retry_after.as_millis().div_ceil(1_000)).unwrap_or(u64::MAX).max(1)
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the macro that makes the message hands out references")]
+fn failure_message(failure: &Failure) -> &'static str {
+    match failure {
+        Failure::Expired => "its time to live was over before it could be sent",
+        Failure::ReachoutTimelock => {
+            "WhatsApp does not let this account write to people who have not written to it (463)"
+        }
+        Failure::RateOverlimit => "WhatsApp says that this account sends too much (429)",
+        Failure::Forbidden => "WhatsApp does not let this account do it",
+        Failure::RecipientNotFound => "WhatsApp knows no such recipient",
+        Failure::Malformed => "WhatsApp did not understand it",
+        Failure::UpstreamError => "WhatsApp's server failed",
+        Failure::Refused => "WhatsApp refused it",
+        Failure::Unsendable => "it could not be built or encrypted for its recipient",
+    }
+}
+
 impl ApiError {
     /// The HTTP status.
     pub fn status(&self) -> StatusCode {
@@ -215,19 +258,24 @@ impl ApiError {
             Self::MalformedBody(_) | Self::ConflictingParameter { .. } | Self::Parameters(_) => StatusCode::BAD_REQUEST,
             Self::Unauthorized => StatusCode::UNAUTHORIZED,
             Self::Forbidden { .. } | Self::QuotaReached { .. } | Self::TooManyTokens { .. } => StatusCode::FORBIDDEN,
-            Self::NotFound | Self::SessionNotFound | Self::TokenNotFound | Self::AccountNotFound => {
-                StatusCode::NOT_FOUND
-            }
+            Self::NotFound
+            | Self::SessionNotFound
+            | Self::TokenNotFound
+            | Self::AccountNotFound
+            | Self::MessageNotFound => StatusCode::NOT_FOUND,
             Self::TokenRotated
             | Self::LastAccountKey
             | Self::AccountHasInstances { .. }
+            | Self::MessageNotRetriable { .. }
             | Self::IdempotencyKeyInUse => StatusCode::CONFLICT,
             Self::MethodNotAllowed { .. } => StatusCode::METHOD_NOT_ALLOWED,
             Self::BodyTimeout => StatusCode::REQUEST_TIMEOUT,
             Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            Self::SessionStatus(_) | Self::IdempotencyKeyReused => StatusCode::UNPROCESSABLE_ENTITY,
-            Self::RateLimited(_) => StatusCode::TOO_MANY_REQUESTS,
+            Self::SessionStatus(_) | Self::IdempotencyKeyReused | Self::MessageFailed { .. } => {
+                StatusCode::UNPROCESSABLE_ENTITY
+            }
+            Self::RateLimited(_) | Self::TooManyStreams { .. } => StatusCode::TOO_MANY_REQUESTS,
             Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
             Self::UpstreamUnreachable
             | Self::UpstreamRefused { .. }
@@ -265,10 +313,14 @@ impl ApiError {
             Self::TokenRotated => "token_rotated",
             Self::LastAccountKey => "last_account_key",
             Self::AccountNotFound => "account_not_found",
+            Self::MessageNotFound => "message_not_found",
+            Self::MessageNotRetriable { .. } => "message_not_retriable",
+            Self::MessageFailed { .. } => "message_failed",
             Self::AccountHasInstances { .. } => "account_has_instances",
             Self::IdempotencyKeyReused => "idempotency_key_reused",
             Self::IdempotencyKeyInUse => "idempotency_key_in_use",
             Self::UpstreamRefused { .. } => "upstream_refused",
+            Self::TooManyStreams { .. } => "too_many_streams",
         }
     }
 
@@ -279,6 +331,7 @@ impl ApiError {
             Self::SessionStatus(mismatch) => mismatch.retry_after,
             Self::UpstreamUnreachable
             | Self::UpstreamRefused { .. }
+            | Self::TooManyStreams { .. }
             | Self::OwnerUnreachable
             | Self::Elsewhere { .. } => Some(DEFAULT_RETRY_AFTER),
             Self::Busy | Self::IdempotencyKeyInUse => Some(2),
@@ -302,6 +355,9 @@ impl ApiError {
             | Self::LastAccountKey
             | Self::AccountNotFound
             | Self::AccountHasInstances { .. }
+            | Self::MessageNotFound
+            | Self::MessageNotRetriable { .. }
+            | Self::MessageFailed { .. }
             | Self::IdempotencyKeyReused => None,
         }
     }
@@ -331,6 +387,12 @@ impl From<StoreError> for ApiError {
 
 impl From<VaultError> for ApiError {
     fn from(error: VaultError) -> Self {
+        Self::Internal(Box::new(error))
+    }
+}
+
+impl From<EventError> for ApiError {
+    fn from(error: EventError) -> Self {
         Self::Internal(Box::new(error))
     }
 }

@@ -26,6 +26,7 @@ use super::error::ApiError;
 use super::extract::{InvalidNetwork, TrustedProxies};
 use super::routes;
 use super::sessions::Sessions;
+use super::stream::Streams;
 use super::tokens::{LOOKUP, Tokens};
 
 /// Instances whose account is remembered at once.
@@ -65,6 +66,9 @@ pub struct ApiState {
     pub(crate) server_name: String,
     pub(crate) public_url: String,
     pub(crate) idempotency_key_ttl: TimeDelta,
+    /// How long a message may wait unless its sender says otherwise, and how long it is remembered.
+    pub(crate) message_ttl: TimeDelta,
+    pub(crate) message_retention: TimeDelta,
     pub(crate) source_url: String,
     pub(crate) tokens: Tokens,
     pub(crate) qr_limit: KeyedLimiter<(Uuid, InstanceId)>,
@@ -73,6 +77,7 @@ pub struct ApiState {
     pub(crate) failures: KeyedLimiter<AddressKey>,
     pub(crate) trusted_proxies: TrustedProxies,
     pub(in crate::api) rounds: Rounds,
+    pub(in crate::api) streams: Arc<Streams>,
     /// The web origins whose pages may read answers.
     pub(crate) origins: Origins,
     pub(crate) meter: HttpMeter,
@@ -112,8 +117,11 @@ impl ApiState {
             server_name: parts.server_name,
             public_url: parts.public_url,
             idempotency_key_ttl: TimeDelta::from_std(limits.idempotency_key_ttl).unwrap_or(TimeDelta::MAX),
+            message_ttl: TimeDelta::from_std(parts.config.messages.ttl).unwrap_or(TimeDelta::MAX),
+            message_retention: TimeDelta::from_std(parts.config.messages.retention).unwrap_or(TimeDelta::MAX),
             source_url: parts.config.server.source_url.clone(),
             rounds: Rounds::default(),
+            streams: Arc::new(Streams::new(&parts.config.events)),
             origins: Origins::default(),
             owners: RwLock::default(),
             rng: Mutex::new(parts.rng),
@@ -151,6 +159,16 @@ impl ApiState {
     /// How many tokens are remembered.
     pub fn tokens_cached(&self) -> usize {
         self.tokens.len()
+    }
+
+    /// How many streams of events are open.
+    pub fn streams_open(&self) -> usize {
+        self.streams.len()
+    }
+
+    /// Ends every stream, now and from now on; before a server is asked to finish what is under way.
+    pub fn end_streams(&self) {
+        self.streams.end();
     }
 
     /// Forgets an instance that was deleted.

@@ -30,8 +30,12 @@ pub struct Config {
     pub session: Session,
     /// `[node]`
     pub node: Node,
+    /// `[events]`
+    pub events: Events,
     /// `[limits]`
     pub limits: Limits,
+    /// `[messages]`
+    pub messages: Messages,
     /// `[log]`
     pub log: Log,
 }
@@ -208,6 +212,19 @@ pub struct Node {
     pub reconcile_interval: Duration,
 }
 
+/// `[events]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Events {
+    /// How long an event can be read and delivered, at least: the log is pruned by whole days.
+    #[serde(deserialize_with = "duration::deserialize")]
+    pub retention: Duration,
+    /// Streams of events that may be open on a node …
+    pub max_streams: usize,
+    /// … and of one account on a node.
+    pub max_streams_per_account: usize,
+}
+
 /// `[limits]`
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -224,6 +241,14 @@ pub struct Limits {
     pub link_codes_per_minute: u32,
     /// See the key before.
     pub link_code_burst: u32,
+    /// Messages that an instance sends within a minute, within a day (UTC), and the pause between two, unless its owner
+    /// chooses otherwise. WhatsApp restricts accounts that write like a machine.
+    pub messages_per_minute: u32,
+    /// See the key before.
+    pub messages_per_day: u32,
+    /// See the key before.
+    #[serde(deserialize_with = "duration::deserialize")]
+    pub message_pause: Duration,
     /// Failed authentications a minute of one client address (IPv6: of its /64); beyond it, further failures get 429.
     pub failed_auth_per_minute: u32,
     /// Look-ups of unknown tokens a second, so that guessing cannot load the database.
@@ -238,6 +263,18 @@ pub struct Limits {
     /// for ten minutes only.
     #[serde(deserialize_with = "duration::deserialize")]
     pub idempotency_key_ttl: Duration,
+}
+
+/// `[messages]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Messages {
+    /// How long a message may wait to be sent unless its sender says otherwise; 24h at most.
+    #[serde(deserialize_with = "duration::deserialize")]
+    pub ttl: Duration,
+    /// How long it is told what became of a message, and how long it can be sent again.
+    #[serde(deserialize_with = "duration::deserialize")]
+    pub retention: Duration,
 }
 
 /// `[log]`

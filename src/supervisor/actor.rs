@@ -7,6 +7,7 @@
 //! which lapses then too, bounds for how long.
 
 mod linking;
+mod telling;
 
 use std::collections::VecDeque;
 use std::future::Future;
@@ -25,25 +26,25 @@ use tracing::{debug, info, warn};
 
 use crate::domain::instance::InstanceId;
 use crate::domain::lease::Fence;
-use crate::domain::session::{Effect, Event, LogoutEnd, Reason, RunEvent, Saved, SessionView, State, Status, step};
+use crate::domain::session::{Effect, Event, LogoutEnd, RunEvent, Saved, SessionView, State, Status, step};
 use crate::engine::{EngineError, EngineRun, RunId, RunSpec, Tagged};
 
 use super::Deps;
 use super::error::SupervisorError;
 use super::gate::Permit;
-use super::persist::{Stored, erase, release, store};
+use super::outbox::OutboxTask;
+use super::persist::{Stored, erase, release};
 use super::registry::{Command, Departure, Door};
 use super::tally::Tally;
 use super::translate;
 
 use linking::{Linking, Reached};
+use telling::Telling;
 
 /// Events of a run that may wait here; beyond it the client waits.
 const EVENTS: usize = 8;
 /// An actor without anything to do leaves after this long, so that instances at rest cost nothing.
 const IDLE: TimeDelta = TimeDelta::seconds(60);
-/// A pause before what was decided is stored again.
-const STORE_RETRY: TimeDelta = TimeDelta::seconds(1);
 /// A client that has not saved its state by then is ended without.
 const SHUTDOWN_LIMIT: Duration = Duration::from_secs(15);
 
@@ -54,8 +55,7 @@ pub(super) struct Actor {
     fence: Fence,
     deps: Arc<Deps>,
     state: State,
-    stored: Saved,
-    store_again_at: Option<DateTime<Utc>>,
+    telling: Telling,
     idle_since: DateTime<Utc>,
     rng: SmallRng,
     door: Arc<Door>,
@@ -67,6 +67,7 @@ pub(super) struct Actor {
     admission: Pending<Permit>,
     answer: Pending<(u64, RunEvent)>,
     linking: Linking,
+    outbox: Option<OutboxTask>,
     logouts: Vec<oneshot::Sender<(LogoutEnd, SessionView)>>,
     tenure_ended: CancellationToken,
     tally: Tally,
@@ -109,15 +110,14 @@ impl Actor {
         let state = State::resume(saved.clone(), now);
         let (commands_in, commands) = mpsc::channel(8);
         let (view, view_out) = watch::channel(state.view(id, &deps.rules));
-        let door = Arc::new(Door::new(commands_in, view_out, CancellationToken::new()));
+        let door = Arc::new(Door::new(commands_in, view_out, fence));
         let tally = Tally::new(deps.meter.clone(), &state, now);
         let actor = Self {
             id,
             fence,
             deps,
             state,
-            stored: saved,
-            store_again_at: None,
+            telling: Telling::after(saved),
             idle_since: now,
             rng: SmallRng::seed_from_u64(seed),
             door: Arc::clone(&door),
@@ -129,6 +129,7 @@ impl Actor {
             admission: None,
             answer: None,
             linking: Linking::default(),
+            outbox: None,
             logouts: Vec::new(),
             tenure_ended,
             tally,
@@ -179,7 +180,7 @@ impl Actor {
 
     fn wake_at(&self) -> Option<DateTime<Utc>> {
         let idle = self.state.rests_since().map(|at| at.max(self.idle_since) + IDLE);
-        [self.state.deadline(&self.deps.rules), self.store_again_at, idle].into_iter().flatten().min()
+        [self.state.deadline(&self.deps.rules), self.telling.again_at, idle].into_iter().flatten().min()
     }
 
     // Inputs.
@@ -189,7 +190,7 @@ impl Actor {
         match command {
             Command::Wish { event, reply } => {
                 self.decide(event).await;
-                let answer = match (self.end, self.store_again_at) {
+                let answer = match (self.end, self.telling.again_at) {
                     (Some(_), _) => return,
                     (None, Some(_)) => Err(SupervisorError::NotStored),
                     (None, None) => Ok(self.view.borrow().clone()),
@@ -241,7 +242,7 @@ impl Actor {
 
     async fn time(&mut self) {
         let now = self.deps.clock.now();
-        if self.store_again_at.is_some_and(|at| now >= at) {
+        if self.telling.again_at.is_some_and(|at| now >= at) {
             self.store_and_publish().await;
         }
         if let Some(run) = self.run.clone() {
@@ -255,7 +256,7 @@ impl Actor {
         }
         self.decide(Event::Tick).await;
         let rests = self.state.rests_since().map(|at| at.max(self.idle_since) + IDLE);
-        if rests.is_some_and(|at| now >= at) && self.store_again_at.is_none() {
+        if rests.is_some_and(|at| now >= at) && self.telling.again_at.is_none() {
             self.end.get_or_insert(End::Idle);
         }
     }
@@ -298,38 +299,18 @@ impl Actor {
                 }
             }
         }
+        self.tend_outbox();
     }
 
-    async fn store_and_publish(&mut self) {
-        let saved = self.state.saved();
-        self.store_again_at = None;
-        if saved != self.stored {
-            let done = unless(&self.tenure_ended, store(&self.deps, self.id, self.fence, &saved)).await;
-            match done.unwrap_or(Ok(Stored::LeaseLost)) {
-                Ok(Stored::Held) => {
-                    info!(
-                        instance.id = %self.id,
-                        session.status = %saved.status,
-                        session.reason = saved.reason.map(Reason::as_str),
-                        "session changed"
-                    );
-                    self.stored = saved;
-                }
-                Ok(Stored::LeaseLost) => {
-                    self.end = Some(End::Lost);
-                    return;
-                }
-                Err(error) => {
-                    warn!(
-                        instance.id = %self.id,
-                        error = &error as &dyn std::error::Error,
-                        "the session could not be stored and will be again"
-                    );
-                    self.store_again_at = Some(self.deps.clock.now() + STORE_RETRY);
-                }
-            }
+    /// A connected client sends what waits to be sent.
+    fn tend_outbox(&mut self) {
+        if self.outbox.is_none()
+            && self.view.borrow().status == Status::Working
+            && let Some(client) = &self.run
+        {
+            let (deps, mail) = (Arc::clone(&self.deps), Arc::clone(&self.door.mail));
+            self.outbox = Some(OutboxTask::start(deps, (self.id, self.fence), Arc::clone(client), mail));
         }
-        self.view.send_replace(self.state.view(self.id, &self.deps.rules));
     }
 
     // Effects.
@@ -416,6 +397,10 @@ impl Actor {
         self.answer = None;
         self.linking = Linking::default();
         self.permit = None;
+        let outbox = self.outbox.take();
+        if let Some(outbox) = &outbox {
+            outbox.close();
+        }
         let Some(run) = self.run.take() else { return };
         let ended = if self.end == Some(End::Lost) {
             None
@@ -429,6 +414,12 @@ impl Actor {
                 run.abort().await;
             }
             None => run.abort().await,
+        }
+        // Whoever waited for an acknowledgement over this connection has learned that none comes, and writes that down.
+        if let Some(outbox) = outbox
+            && self.end != Some(End::Lost)
+        {
+            unless(&self.tenure_ended, outbox.finished()).await;
         }
     }
 

@@ -17,16 +17,16 @@ use crate::domain::instance::InstanceId;
 use crate::domain::lease::Fence;
 use crate::domain::session::{Desired, Event, LogoutEnd, Saved, SessionView, Status};
 use crate::engine::{Engine, EngineRun};
+use crate::store::vault::Vault;
 use crate::store::{Store, StoreError, lease, node, session};
 use crate::telemetry::metrics::SessionMeter;
 
 use super::actor::Actor;
 use super::error::{ClientRefusal, LogoutOutcome, SupervisorError};
 use super::gate::Gate;
-use super::profile_vault::ProfileVault;
 use super::reconcile::Reconciler;
 use super::registry::{Command, Door, Registry};
-use super::rules::{delta, rules};
+use super::rules::{delta, pace, rules};
 use super::{Deps, persist};
 
 /// Clients ended at one time when the node stops; each takes a connection of the pool to save its state.
@@ -51,8 +51,8 @@ pub struct SupervisorDeps {
     pub config: Arc<Config>,
     /// This node among the others.
     pub cluster: Cluster,
-    /// Seals profiles.
-    pub profiles: Arc<dyn ProfileVault>,
+    /// Seals profiles, events and messages.
+    pub vault: Arc<Vault>,
     /// What jitter is drawn from.
     pub seed: u64,
 }
@@ -94,15 +94,16 @@ impl Supervisor {
     ///
     /// When `token` fires every client is ended and every lease released; then the node resigns from the cluster.
     pub fn spawn(deps: SupervisorDeps, tracker: &TaskTracker, token: CancellationToken) -> Self {
-        let SupervisorDeps { store, engine, clock, config, cluster, profiles, seed } = deps;
+        let SupervisorDeps { store, engine, clock, config, cluster, vault, seed } = deps;
         let meter = SessionMeter::default();
         let (gate, gate_task) = Gate::new(&config.session, Arc::clone(&clock), meter.clone());
         let deps = Arc::new(Deps {
             store,
             engine,
             clock,
-            profiles,
+            vault,
             rules: rules(&config),
+            pace: pace(&config.limits),
             gate,
             registry: Arc::new(Registry::default()),
             next_run: AtomicU64::new(1),

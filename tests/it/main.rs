@@ -16,6 +16,8 @@ mod engine;
 #[cfg(feature = "sandbox")]
 mod event_log;
 #[cfg(feature = "sandbox")]
+mod events;
+#[cfg(feature = "sandbox")]
 mod faults;
 #[cfg(feature = "sandbox")]
 mod fleet;
@@ -38,6 +40,8 @@ mod onboarding_passkey;
 mod receiving;
 #[cfg(feature = "sandbox")]
 mod sandbox;
+#[cfg(feature = "sandbox")]
+mod sending;
 mod supervisor;
 mod support;
 #[cfg(feature = "sandbox")]

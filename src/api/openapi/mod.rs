@@ -31,7 +31,7 @@ use serde_json::Value;
 use utoipa::OpenApi;
 
 use super::respond::{self, Cached};
-use super::{about, account, audit, auth, contacts, docs, health, session};
+use super::{about, account, audit, auth, contacts, docs, events, health, messages, send, session};
 
 pub(super) mod answers;
 mod codes;
@@ -64,6 +64,19 @@ pub(super) use codes::ErrorCode;
         session::token::mint,
         session::token::revoke,
         session::token::rotate,
+        session::rate_limit::show,
+        session::rate_limit::change,
+        send::text::text,
+        send::location::location,
+        send::contact::contact,
+        send::poll::poll,
+        send::reaction::reaction,
+        send::seen::seen,
+        send::typing::typing,
+        messages::edit::edit,
+        messages::delete::delete,
+        messages::retry::retry,
+        messages::show::show,
         account::settings::show,
         account::settings::change,
         account::keys::list,
@@ -71,6 +84,7 @@ pub(super) use codes::ErrorCode;
         account::keys::revoke,
         account::keys::rotate,
         contacts::erase::erase,
+        events::read::read,
         audit::page,
         health::live,
         health::ready,
@@ -84,6 +98,8 @@ pub(super) use codes::ErrorCode;
         (name = "Linking", description = "Linking a device by QR code, by typing a code, by a page for others."),
         (name = "Sessions", description = "Instances and the life of their connection."),
         (name = "Contacts", description = "People and groups that an instance has to do with."),
+        (name = "Messages", description = "Sending, and what became of what was sent."),
+        (name = "Events", description = "What happened to an instance: a numbered log, read in pages or as it grows."),
         (name = "Tokens", description = "What reaches one instance and nothing else."),
         (name = "Account", description = "The account itself: settings, keys, and what was done in its name."),
         (name = "Health", description = "For those who start, stop and route to the process."),

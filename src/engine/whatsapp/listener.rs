@@ -24,6 +24,7 @@ use crate::domain::qr_code::QrValue;
 use crate::engine::EngineEvent;
 
 use super::inbox::SIGNALS;
+use super::outgoing::{Ack, Acks};
 use super::runtime::RunRuntime;
 use super::version::Versions;
 
@@ -85,6 +86,7 @@ pub(super) struct Listener {
     signals: Mutex<Option<mpsc::Sender<Arc<Event>>>>,
     client: OnceLock<Attached>,
     state: Mutex<State>,
+    acks: Acks,
 }
 
 struct Attached {
@@ -120,7 +122,7 @@ impl Listener {
     ) -> (Arc<Self>, Said) {
         let (queue, events) = mpsc::channel(QUEUE);
         let (signals_in, signals) = mpsc::channel(SIGNALS);
-        let (client, state) = (OnceLock::new(), Mutex::default());
+        let (client, state, acks) = (OnceLock::new(), Mutex::default(), Acks::default());
         let listener = Self {
             instance_id,
             placeholder_name,
@@ -131,6 +133,7 @@ impl Listener {
             signals: Mutex::new(Some(signals_in)),
             client,
             state,
+            acks,
         };
         (Arc::new(listener), Said { events, signals })
     }
@@ -147,6 +150,12 @@ impl Listener {
     /// Nothing is said from now on.
     pub(super) fn mute(&self) {
         self.state.lock().muted = true;
+        self.acks.close();
+    }
+
+    /// Who waits for which acknowledgement.
+    pub(super) fn acks(&self) -> &Acks {
+        &self.acks
     }
 
     /// The time.
@@ -178,6 +187,7 @@ impl Listener {
 
     /// The client's loop has ended; says why, unless that is known already.
     pub(super) fn client_ended(&self) {
+        self.acks.close();
         let event = {
             let mut state = self.state.lock();
             if state.over {
@@ -334,9 +344,15 @@ impl EventHandler for Listener {
             Event::ClientOutdated(_) => self.outdated(),
             // The hook has these already.
             Event::Messages(batch) if batch.hook_committed => return,
+            Event::ServerAck(ack) => {
+                // Other stanzas than messages are acknowledged too.
+                if ack.class.as_deref().is_none_or(|class| class == "message") {
+                    self.acks.came(&ack.id, Ack { error: ack.error.clone(), at: ack.timestamp });
+                }
+                return self.pass_on(Arc::clone(&event));
+            }
             Event::Messages(_)
             | Event::Receipt(_)
-            | Event::ServerAck(_)
             | Event::UndecryptableMessage(_)
             | Event::ChatPresence(_)
             | Event::Presence(_)

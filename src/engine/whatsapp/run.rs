@@ -75,6 +75,19 @@ impl Run {
         let written = keeping.written;
         Arc::new(Self { id, instance_id, client, listener, runtime, ended, written, request_timeout })
     }
+
+    pub(super) fn client(&self) -> &Arc<Client> {
+        &self.client
+    }
+
+    pub(super) fn listener(&self) -> &Listener {
+        &self.listener
+    }
+
+    /// How long an answer from WhatsApp may take.
+    pub(super) fn request_timeout(&self) -> Duration {
+        self.request_timeout
+    }
 }
 
 #[async_trait]

@@ -33,6 +33,13 @@ impl Bell {
         }
     }
 
+    /// The logs that somebody listens for.
+    pub(super) fn awaited(&self) -> Vec<InstanceId> {
+        let mut listeners = self.listeners.lock();
+        listeners.retain(|_, listener| !listener.is_closed());
+        listeners.keys().copied().collect()
+    }
+
     /// Hears every ring from now on; the value is the last number that was rung, 0 if none was.
     pub fn listen(&self, id: InstanceId) -> watch::Receiver<i64> {
         let mut listeners = self.listeners.lock();

@@ -12,12 +12,14 @@ use wagate::cluster::Owner;
 use wagate::domain::chat_id::ChatId;
 use wagate::domain::instance::InstanceId;
 use wagate::domain::link_code::LinkCode;
+use wagate::domain::outgoing::Pace;
 use wagate::domain::passkey::PasskeyAnswer;
 use wagate::domain::phone_number::PhoneNumber;
 use wagate::domain::profile::Profile;
 use wagate::domain::qr_code::{QrCode, QrValue};
 use wagate::domain::session::{Desired, Liveness, SessionView, Status};
 use wagate::store::StoreError;
+use wagate::store::outbound::Outbound;
 use wagate::supervisor::{LogoutOutcome, PasskeyRefusal, QrRefusal, QrRefusalKind, SupervisorError, Verdict, verdict};
 
 /// A value as WhatsApp gives it.
@@ -52,6 +54,10 @@ pub(crate) struct Script {
     /// What was asked, in order.
     pub(crate) calls: Mutex<Vec<String>>,
     pub(crate) now: Mutex<DateTime<Utc>>,
+    /// What was sent, in order.
+    pub(crate) letters: Mutex<Vec<Outbound>>,
+    /// The pace that was chosen.
+    pub(crate) pace: Mutex<Option<Pace>>,
 }
 
 impl Script {

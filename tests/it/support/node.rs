@@ -3,23 +3,23 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_trait::async_trait;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use chrono::{DateTime, TimeDelta, Utc};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
-use sqlx::PgConnection;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 use wagate::cluster::{Cluster, NodeSettings};
-use wagate::config::Config;
+use wagate::config::{self, Config};
 use wagate::domain::clock::{Clock, ManualClock, SystemClock};
 use wagate::domain::instance::InstanceId;
-use wagate::domain::profile::Profile;
 use wagate::domain::session::Desired;
 use wagate::engine::Engine;
+use wagate::store::vault::Vault;
 use wagate::store::{Store, lease, session};
-use wagate::supervisor::{ProfileVault, ProfileVaultError, Supervisor, SupervisorDeps};
+use wagate::supervisor::{Supervisor, SupervisorDeps};
 
 /// How long a test waits for anything in real time.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
@@ -28,19 +28,13 @@ pub(crate) fn midnight() -> DateTime<Utc> {
     DateTime::UNIX_EPOCH + TimeDelta::days(20_000)
 }
 
-/// Writes profiles as they are: what these tests look at is not the vault.
-pub(crate) struct PlainProfiles;
-
-#[async_trait]
-impl ProfileVault for PlainProfiles {
-    async fn seal(&self, _: &mut PgConnection, _: InstanceId, profile: &Profile) -> Result<Vec<u8>, ProfileVaultError> {
-        Ok(serde_json::to_vec(profile).expect("a profile serializes"))
-    }
-
-    async fn open(&self, _: &mut PgConnection, _: InstanceId, sealed: &[u8]) -> Result<Profile, ProfileVaultError> {
-        serde_json::from_slice(sealed)
-            .map_err(|source| ProfileVaultError { action: "read back", source: Box::new(source) })
-    }
+/// The vault of every node of a test: they share a key, as nodes of one database do.
+async fn vault(store: &Store) -> Vault {
+    let folder = tempfile::tempdir().expect("a folder is made");
+    let file = folder.path().join("vault.key");
+    std::fs::write(&file, STANDARD.encode([7; 32])).expect("the key is written");
+    let keys = config::Vault { keys: [("tests".to_owned(), file)].into(), active: String::new() };
+    Vault::open(&keys, folder.path(), store.pool()).await.expect("the vault opens")
 }
 
 pub(crate) struct TestNode {
@@ -82,13 +76,14 @@ impl TestNode {
             .await
             .expect("the node registers in time")
             .expect("the cluster lives");
+        let vault = vault(store).await;
         let deps = SupervisorDeps {
             store: store.clone(),
             engine,
             clock: Arc::new(clock.clone()),
             config: Arc::new(config),
             cluster: cluster.clone(),
-            profiles: Arc::new(PlainProfiles),
+            vault: Arc::new(vault),
             seed,
         };
         let supervisor = Supervisor::spawn(deps, &tracker, token.clone());
