@@ -40,6 +40,7 @@ mod onboarding_passkey;
 mod receiving;
 #[cfg(feature = "sandbox")]
 mod sandbox;
+mod session_events;
 mod supervisor;
 mod support;
 #[cfg(feature = "sandbox")]
