@@ -15,4 +15,5 @@ pub mod profile;
 pub mod qr_code;
 pub mod session;
 pub mod token;
+pub mod webhook;
 mod words;

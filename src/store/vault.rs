@@ -1,4 +1,4 @@
-//! `vault_canary` and `instance_key`: secrets at rest.
+//! `vault_canary`, `instance_key` and `account_key`: secrets at rest.
 //!
 //! Each instance has a random key of its own, wrapped by a key-encryption key (KEK) that lives in a file outside the
 //! database. Deleting or replacing that one row makes everything sealed with it unreadable, in backups of the database
@@ -19,15 +19,17 @@ use tokio::time::Instant;
 use tracing::{info, warn};
 
 use crate::config;
+use crate::domain::account::AccountId;
 use crate::domain::instance::InstanceId;
 
 use super::StoreError;
 
+mod account;
 mod cipher;
 mod kek;
 mod rewrap;
 
-pub use cipher::{CipherError, InstanceCipher};
+pub use cipher::{AccountCipher, CipherError, InstanceCipher};
 pub use rewrap::{RewrappedBatch, Rotation};
 
 use cipher::{KEY_LENGTH, Key};
@@ -110,6 +112,15 @@ pub enum VaultError {
     DamagedKey {
         /// Whose key.
         id: InstanceId,
+        /// Why it does not open.
+        #[source]
+        source: CipherError,
+    },
+    /// So does an account's.
+    #[error("the key of account {id} is damaged")]
+    DamagedAccountKey {
+        /// Whose key.
+        id: AccountId,
         /// Why it does not open.
         #[source]
         source: CipherError,
@@ -219,22 +230,24 @@ impl Vault {
     }
 
     fn wrap(&self, id: InstanceId, key: &Key) -> Vec<u8> {
-        let kek = self.keks.get(&self.active).expect("the active key is one of the keys");
-        let data = cipher::associated_data(KEY_TABLE, id.as_str(), self.active.as_bytes());
-        cipher::seal(kek, &data, key.expose_secret())
+        self.wrap_for((KEY_TABLE, id.as_str()), key)
     }
 
     fn unwrap(&self, id: InstanceId, row: &WrappedKey) -> Result<Key, VaultError> {
-        let kek = self.keks.get(&row.kek_id).ok_or_else(|| VaultError::Wrong { id: row.kek_id.clone() })?;
-        let data = cipher::associated_data(KEY_TABLE, id.as_str(), row.kek_id.as_bytes());
-        let bytes = cipher::open(kek, &data, &row.wrapped)
-            .map(Zeroizing::new)
-            .map_err(|source| VaultError::DamagedKey { id, source })?;
-        let bytes: &[u8; KEY_LENGTH] = bytes
-            .as_slice()
-            .try_into()
-            .map_err(|_| VaultError::DamagedKey { id, source: CipherError::UnknownFormat })?;
-        Ok(SecretBox::init_with_mut(|key: &mut [u8; KEY_LENGTH]| *key = *bytes))
+        let kek = self.kek(&row.kek_id)?;
+        let key = unwrap_for((KEY_TABLE, id.as_str()), (&row.kek_id, kek), &row.wrapped);
+        key.map_err(|source| VaultError::DamagedKey { id, source })
+    }
+
+    /// Wraps the key of an owner by the active key.
+    fn wrap_for(&self, (table, owner): (&str, &str), key: &Key) -> Vec<u8> {
+        let kek = self.keks.get(&self.active).expect("the active key is one of the keys");
+        let data = cipher::associated_data(table, owner, self.active.as_bytes());
+        cipher::seal(kek, &data, key.expose_secret())
+    }
+
+    fn kek(&self, id: &str) -> Result<&Key, VaultError> {
+        self.keks.get(id).ok_or_else(|| VaultError::Wrong { id: id.to_owned() })
     }
 
     async fn plant_canary(&self, conn: &mut PgConnection, id: &str) -> Result<(), VaultError> {
@@ -264,6 +277,14 @@ impl fmt::Debug for Vault {
     }
 }
 
+/// Unwraps the key of an owner.
+fn unwrap_for((table, owner): (&str, &str), (kek_id, kek): (&str, &Key), wrapped: &[u8]) -> Result<Key, CipherError> {
+    let data = cipher::associated_data(table, owner, kek_id.as_bytes());
+    let bytes = Zeroizing::new(cipher::open(kek, &data, wrapped)?);
+    let bytes: &[u8; KEY_LENGTH] = bytes.as_slice().try_into().map_err(|_| CipherError::UnknownFormat)?;
+    Ok(SecretBox::init_with_mut(|key: &mut [u8; KEY_LENGTH]| *key = *bytes))
+}
+
 struct Canary {
     kek_id: String,
     nonce: Vec<u8>,
@@ -285,7 +306,8 @@ async fn canaries(conn: &mut PgConnection) -> Result<Vec<Canary>, StoreError> {
     sqlx::query_as!(
         Canary,
         r#"SELECT kek_id, nonce, ciphertext,
-                  EXISTS (SELECT FROM instance_key WHERE instance_key.kek_id = vault_canary.kek_id) AS "in_use!"
+                  EXISTS (SELECT FROM instance_key WHERE instance_key.kek_id = vault_canary.kek_id)
+                  OR EXISTS (SELECT FROM account_key WHERE account_key.kek_id = vault_canary.kek_id) AS "in_use!"
            FROM vault_canary ORDER BY created_at, kek_id"#,
     )
     .fetch_all(conn)

@@ -6,6 +6,7 @@
 
 mod bell;
 pub mod partitions;
+pub mod reader;
 
 use chrono::{DateTime, Utc};
 use serde_json::Value;
@@ -17,9 +18,9 @@ use crate::domain::instance::InstanceId;
 use crate::domain::lease::Fence;
 
 use super::vault::{CipherError, InstanceCipher};
-use super::{StoreError, lease};
+use super::{StoreError, lease, webhook};
 
-pub use bell::Bell;
+pub use bell::{Bell, Grown};
 
 const TABLE: &str = "event";
 
@@ -152,13 +153,14 @@ pub async fn first_seen(
     Ok(digests.iter().enumerate().filter_map(|(index, digest)| place(digest).map(|_| index)).collect())
 }
 
-/// Erases what the log holds of a chat. The numbers stay, so that nobody who reads on takes it for a loss.
+/// Erases what the log and the webhooks' dead letters hold of a chat. The numbers stay, so that nobody who reads on takes it for a loss.
 pub async fn erase_chat(
     conn: &mut PgConnection,
     cipher: &InstanceCipher,
     id: InstanceId,
     chat: &ChatId,
 ) -> Result<u64, StoreError> {
+    webhook::dead_letter::erase_chat(conn, id, &chat_key(cipher, chat)).await?;
     sqlx::query!(
         "UPDATE event SET content = NULL WHERE instance_id = $1 AND chat = $2 AND content IS NOT NULL",
         id.as_str(),
