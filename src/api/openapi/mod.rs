@@ -30,8 +30,10 @@ use bytes::Bytes;
 use serde_json::Value;
 use utoipa::OpenApi;
 
+use crate::domain::event::Envelope;
+
 use super::respond::{self, Cached};
-use super::{about, account, audit, auth, docs, health, session};
+use super::{about, account, audit, auth, docs, health, session, webhooks};
 
 pub(super) mod answers;
 mod codes;
@@ -71,6 +73,19 @@ pub(super) use codes::ErrorCode;
         account::keys::revoke,
         account::keys::rotate,
         audit::page,
+        session::webhook::show,
+        session::webhook::set,
+        session::webhook::end,
+        webhooks::list::list,
+        webhooks::create::create,
+        webhooks::show::show,
+        webhooks::change::change,
+        webhooks::delete::delete,
+        webhooks::rotate_secret::rotate_secret,
+        webhooks::test::test,
+        webhooks::deliveries::deliveries,
+        webhooks::dead_letters::dead_letters,
+        webhooks::replay::replay,
         health::live,
         health::ready,
         about::about,
@@ -78,10 +93,11 @@ pub(super) use codes::ErrorCode;
         docs::page,
         docs::asset,
     ),
-    components(schemas(ErrorCode, super::error::ErrorBody)),
+    components(schemas(ErrorCode, super::error::ErrorBody, Envelope)),
     tags(
         (name = "Linking", description = "Linking a device by QR code, by typing a code, by a page for others."),
         (name = "Sessions", description = "Instances and the life of their connection."),
+        (name = "Webhooks", description = "Where an account is told of events; each request's body is an `Envelope`."),
         (name = "Tokens", description = "What reaches one instance and nothing else."),
         (name = "Account", description = "The account itself: settings, keys, and what was done in its name."),
         (name = "Health", description = "For those who start, stop and route to the process."),

@@ -11,6 +11,7 @@ mod lease;
 mod pool;
 mod readings;
 mod sessions;
+mod webhooks;
 
 use std::fmt;
 
@@ -23,6 +24,7 @@ pub use lease::LeaseMeter;
 pub use pool::{PoolMeter, Waiting};
 pub use readings::{PoolReading, Readings};
 pub use sessions::{HealCause, SessionMeter};
+pub use webhooks::{UnderWay, WebhookMeter};
 
 use readings::ReadOnDemand;
 
@@ -43,6 +45,8 @@ pub struct Meters<'a> {
     pub pool: &'a PoolMeter,
     /// The node's own lease.
     pub lease: &'a LeaseMeter,
+    /// Deliveries to webhooks.
+    pub webhooks: &'a WebhookMeter,
 }
 
 /// All metrics of a node, ready to be written. By default there are none.
@@ -64,6 +68,7 @@ impl Exposition {
         meters.sessions.register(&mut registry);
         meters.pool.register(&mut registry);
         meters.lease.register(&mut registry);
+        meters.webhooks.register(&mut registry);
         registry.register_collector(Box::new(ReadOnDemand::new(read)));
         Self { registry }
     }
