@@ -34,6 +34,7 @@ use wagate::cluster::forward::Forwarder;
 use wagate::cluster::passport::NodeSecret;
 use wagate::config::Config;
 use wagate::domain::account::AccountId;
+use wagate::domain::chat_id::ChatId;
 use wagate::domain::clock::{Clock, SystemClock};
 use wagate::domain::instance::InstanceId;
 use wagate::domain::link_code::LinkCode;
@@ -101,6 +102,10 @@ impl Sessions for OneCode {
 
     async fn delete(&self, _: InstanceId, _: bool) -> Result<LogoutOutcome, SupervisorError> {
         Err(SupervisorError::NotFound)
+    }
+
+    async fn addresses(&self, _: InstanceId, chat: &ChatId) -> Result<Vec<ChatId>, SupervisorError> {
+        Ok(vec![chat.clone()])
     }
 
     async fn wait_for(&self, _: InstanceId, _: &[Status], _: Duration) -> Result<SessionView, SupervisorError> {

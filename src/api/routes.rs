@@ -6,7 +6,9 @@ use actix_web::{FromRequest, Handler, HttpRequest, HttpResponse, Resource, Respo
 
 use super::error::ApiError;
 use super::extract::drain;
-use super::{about, account, admin, audit, auth, cors, docs, forward, health, metrics, openapi, session, webhooks};
+use super::{
+    about, account, admin, audit, auth, contacts, cors, docs, forward, health, metrics, openapi, session, webhooks,
+};
 
 const READ: (&str, &[Method]) = ("GET, HEAD, POST", &[Method::GET, Method::HEAD, Method::POST]);
 const CONTROL: (&str, &[Method]) = ("POST, GET", &[Method::POST, Method::GET]);
@@ -117,6 +119,7 @@ pub(super) fn add(config: &mut Routes<'_>) {
                 .on(REVOKE, account::keys::revoke),
         )
         .service(route("/v2/account/keys/rotate", POST, account::keys::rotate))
+        .service(route("/v2/contacts/erase", POST, contacts::erase::erase))
         .service(route("/v2/audit", GET, audit::page));
     add_webhooks(config);
     config

@@ -33,7 +33,7 @@ use utoipa::OpenApi;
 use crate::domain::event::Envelope;
 
 use super::respond::{self, Cached};
-use super::{about, account, audit, auth, docs, health, session, webhooks};
+use super::{about, account, audit, auth, contacts, docs, health, session, webhooks};
 
 pub(super) mod answers;
 mod codes;
@@ -72,6 +72,7 @@ pub(super) use codes::ErrorCode;
         account::keys::mint,
         account::keys::revoke,
         account::keys::rotate,
+        contacts::erase::erase,
         audit::page,
         session::webhook::show,
         session::webhook::set,
@@ -98,6 +99,7 @@ pub(super) use codes::ErrorCode;
         (name = "Linking", description = "Linking a device by QR code, by typing a code, by a page for others."),
         (name = "Sessions", description = "Instances and the life of their connection."),
         (name = "Webhooks", description = "Where an account is told of events; each request's body is an `Envelope`."),
+        (name = "Contacts", description = "People and groups that an instance has to do with."),
         (name = "Tokens", description = "What reaches one instance and nothing else."),
         (name = "Account", description = "The account itself: settings, keys, and what was done in its name."),
         (name = "Health", description = "For those who start, stop and route to the process."),

@@ -7,12 +7,14 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use tokio::runtime::Handle;
+use tokio_util::sync::CancellationToken;
 use wacore::store::DevicePropsOverride;
 use waproto::whatsapp::device_props::PlatformType;
 use whatsapp_rust::bot::Bot;
 use whatsapp_rust::transport::TokioWebSocketTransportFactory;
 
 use crate::config;
+use crate::domain::chat_id::ChatId;
 use crate::domain::clock::Clock;
 use crate::domain::instance::InstanceId;
 use crate::domain::lease::Fence;
@@ -25,6 +27,7 @@ use super::{Engine, EngineError, EngineRun, EventSender, RunSpec};
 pub mod backend;
 mod directory;
 mod files;
+mod inbox;
 mod listener;
 mod network;
 mod outgoing;
@@ -37,9 +40,10 @@ pub use network::Network;
 pub use silence::SILENCED_TARGETS;
 
 use backend::Backend;
+use inbox::{Hook, Inbox, Signals};
 use listener::Listener;
 use network::{Dialer, Http};
-use run::Run;
+use run::{Keeping, Run};
 use runtime::RunRuntime;
 use version::Versions;
 
@@ -101,7 +105,8 @@ impl Engine for WhatsApp {
         transaction.rollback().await.map_err(StoreError::while_("end a look at the lease")).map_err(storage)?;
 
         let version = self.versions.current().await;
-        let backend = Backend::new(self.store.clone(), id, spec.fence, self.cipher(id).await?);
+        let cipher = self.cipher(id).await?;
+        let backend = Arc::new(Backend::new(self.store.clone(), id, spec.fence, cipher.clone()));
         let runtime = RunRuntime::new(self.runtime.clone());
         let (listener, said) = Listener::new(
             id,
@@ -115,11 +120,20 @@ impl Engine for WhatsApp {
             timeout: self.config.connect_timeout,
             listener: Arc::clone(&listener),
         };
+        let inbox = Inbox::new(
+            (id, spec.fence),
+            self.store.clone(),
+            cipher,
+            Arc::clone(&self.clock),
+            Arc::clone(&backend),
+            self.config.device_name.clone(),
+        );
+        let spoiled = backend.spoiled();
         let device = DevicePropsOverride::new()
             .with_os(self.config.device_name.clone())
             .with_platform_type(PlatformType::CHROME);
         let bot = Bot::builder()
-            .with_backend(backend)
+            .with_backend_arc(backend)
             .with_transport_factory(dialer)
             .with_http_client(self.http.clone())
             .with_runtime(runtime.clone())
@@ -128,6 +142,7 @@ impl Engine for WhatsApp {
             .with_device_props(device)
             .with_wanted_pre_key_count(usize::try_from(self.config.prekeys).unwrap_or(usize::MAX))
             .skip_history_sync()
+            .with_inbound_durability_hook(Hook(Arc::clone(&inbox)))
             .build()
             .await;
         let bot = match bot {
@@ -137,8 +152,10 @@ impl Engine for WhatsApp {
                 return Err(build_error(error));
             }
         };
-        let run = (spec.run_id, id);
-        Ok(Run::begin(run, bot, (listener, said), runtime, events, self.config.request_timeout))
+        let keeping = Keeping { spoiled, written: CancellationToken::new() };
+        runtime.start(Signals::new(inbox, &bot.client(), said.signals).run(keeping.written.clone()));
+        let heard = (listener, said.events);
+        Ok(Run::begin((spec.run_id, id), bot, heard, keeping, runtime, events, self.config.request_timeout))
     }
 
     async fn linked(&self, instance_id: InstanceId) -> Result<Option<Profile>, EngineError> {
@@ -147,6 +164,15 @@ impl Engine for WhatsApp {
         let mut conn = self.store.acquire().await.map_err(|e| storage(Box::new(e)))?;
         let device = backend::read_device(&mut conn, instance_id, &cipher).await.map_err(|e| storage(Box::new(e)))?;
         Ok(device.and_then(|device| listener::profile(&device, &self.config.device_name)))
+    }
+
+    async fn addresses(&self, instance_id: InstanceId, chat: &ChatId) -> Result<Vec<ChatId>, EngineError> {
+        let storage = |source| EngineError::Storage { action: "read", source };
+        let cipher = self.cipher(instance_id).await?;
+        let mut conn = self.store.acquire().await.map_err(|e| storage(Box::new(e)))?;
+        let other = backend::other_address(&mut conn, instance_id, &cipher, chat).await;
+        let other = other.map_err(|e| storage(Box::new(e)))?;
+        Ok(std::iter::once(chat.clone()).chain(other).collect())
     }
 
     async fn wipe(&self, instance_id: InstanceId, fence: Fence) -> Result<(), EngineError> {

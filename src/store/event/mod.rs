@@ -8,6 +8,8 @@ mod bell;
 pub mod partitions;
 pub mod reader;
 
+use std::collections::HashMap;
+
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 use sqlx::PgConnection;
@@ -75,6 +77,70 @@ pub async fn record(
     Ok(Some(last))
 }
 
+/// When the last event of each of these instances happened; those without any are left out.
+pub async fn last_at(
+    conn: &mut PgConnection,
+    ids: &[InstanceId],
+) -> Result<HashMap<InstanceId, DateTime<Utc>>, StoreError> {
+    let ids: Vec<String> = ids.iter().map(ToString::to_string).collect();
+    let rows = sqlx::query!(
+        r#"SELECT id AS "id!", (SELECT at FROM event WHERE instance_id = id ORDER BY seq DESC LIMIT 1) AS "at?"
+           FROM unnest($1::text[]) AS id"#,
+        &ids,
+    )
+    .fetch_all(conn)
+    .await
+    .map_err(StoreError::while_("read when the last events happened"))?;
+    Ok(rows.into_iter().filter_map(|row| Some((lease::stored_id(&row.id), row.at?))).collect())
+}
+
+/// A message that came in, or something else that happened.
+#[derive(Debug, Clone)]
+pub struct Incoming {
+    /// What tells it from every other: chat, sender and id. Without it it is taken in however often it comes.
+    pub key: Option<[String; 3]>,
+    /// What is to be logged of it; perhaps nothing.
+    pub drafts: Vec<Draft>,
+}
+
+/// What became of a batch that came in.
+#[derive(Debug, PartialEq, Eq)]
+pub struct TakenIn {
+    /// The number of the last event, if any was logged.
+    pub last: Option<i64>,
+    /// Which of the batch were taken in, by their places: those that had not been before.
+    pub fresh: Vec<usize>,
+}
+
+/// Logs what came in and was not taken in before, in its order; `None` if the lease is not ours, and then nothing may be
+/// written. The first statement of its transaction.
+pub async fn take_in(
+    conn: &mut PgConnection,
+    cipher: &InstanceCipher,
+    (id, fence): (InstanceId, Fence),
+    me: &Value,
+    batch: &mut [Incoming],
+    now: DateTime<Utc>,
+) -> Result<Option<TakenIn>, EventError> {
+    if !lease::hold_to_write(conn, id, fence).await? {
+        return Ok(None);
+    }
+    let keyed: Vec<usize> = (0..batch.len()).filter(|place| batch[*place].key.is_some()).collect();
+    let keys: Vec<[&str; 3]> =
+        batch.iter().filter_map(|one| one.key.as_ref()).map(|key| key.each_ref().map(String::as_str)).collect();
+    let unseen = if keys.is_empty() { Vec::new() } else { first_seen(conn, cipher, id, &keys, now).await? };
+    let mut fresh: Vec<usize> = unseen.into_iter().map(|place| keyed[place]).collect();
+    fresh.extend((0..batch.len()).filter(|place| batch[*place].key.is_none()));
+    fresh.sort_unstable();
+    let drafts: Vec<Draft> = fresh.iter().flat_map(|place| std::mem::take(&mut batch[*place].drafts)).collect();
+    if drafts.is_empty() {
+        return Ok(Some(TakenIn { last: None, fresh }));
+    }
+    let last = record(conn, cipher, (id, fence), me, drafts).await?;
+    // The lease is locked since the first statement.
+    Ok(last.map(|last| TakenIn { last: Some(last), fresh }))
+}
+
 /// Up to `limit` events after number `after`, in their order.
 pub async fn page(
     conn: &mut PgConnection,
@@ -130,13 +196,7 @@ pub async fn first_seen(
     messages: &[[&str; 3]],
     now: DateTime<Utc>,
 ) -> Result<Vec<usize>, StoreError> {
-    let digests: Vec<Vec<u8>> = messages
-        .iter()
-        .map(|[chat, sender, message]| {
-            let parts: [&[u8]; 4] = [b"seen", chat.as_bytes(), sender.as_bytes(), message.as_bytes()];
-            cipher.lookup_key(&parts)[..16].to_vec()
-        })
-        .collect();
+    let digests: Vec<Vec<u8>> = messages.iter().map(|message| digest(cipher, message)).collect();
     let mut fresh = sqlx::query_scalar!(
         "INSERT INTO seen_message (instance_id, digest, at) SELECT $1, digest, $3 FROM unnest($2::bytea[]) AS digest
          ON CONFLICT DO NOTHING RETURNING digest",
@@ -153,7 +213,30 @@ pub async fn first_seen(
     Ok(digests.iter().enumerate().filter_map(|(index, digest)| place(digest).map(|_| index)).collect())
 }
 
-/// Erases what the log and the webhooks' dead letters hold of a chat. The numbers stay, so that nobody who reads on takes it for a loss.
+/// Whether a message was taken in.
+pub async fn is_seen(
+    conn: &mut PgConnection,
+    cipher: &InstanceCipher,
+    id: InstanceId,
+    message: &[&str; 3],
+) -> Result<bool, StoreError> {
+    sqlx::query_scalar!(
+        r#"SELECT EXISTS (SELECT FROM seen_message WHERE instance_id = $1 AND digest = $2) AS "seen!""#,
+        id.as_str(),
+        &digest(cipher, message)[..],
+    )
+    .fetch_one(conn)
+    .await
+    .map_err(StoreError::while_("look whether a message was seen"))
+}
+
+fn digest(cipher: &InstanceCipher, [chat, sender, message]: &[&str; 3]) -> Vec<u8> {
+    let parts: [&[u8]; 4] = [b"seen", chat.as_bytes(), sender.as_bytes(), message.as_bytes()];
+    cipher.lookup_key(&parts)[..16].to_vec()
+}
+
+/// Erases what the log and the webhooks' dead letters hold of a chat. The numbers stay, so that nobody who reads on takes
+/// it for a loss.
 pub async fn erase_chat(
     conn: &mut PgConnection,
     cipher: &InstanceCipher,
@@ -181,6 +264,7 @@ pub(super) async fn erase_instance(conn: &mut PgConnection, id: InstanceId) -> R
         .map_err(StoreError::while_("erase the instance's event log"))
 }
 
-fn chat_key(cipher: &InstanceCipher, chat: &ChatId) -> [u8; 32] {
+/// What a chat's rows are found by.
+pub(super) fn chat_key(cipher: &InstanceCipher, chat: &ChatId) -> [u8; 32] {
     cipher.lookup_key(&[b"chat", chat.jid().as_bytes()])
 }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
 use parking_lot::Mutex;
+use wagate::domain::chat_id::ChatId;
 use wagate::domain::clock::Clock;
 use wagate::domain::instance::InstanceId;
 use wagate::domain::lease::Fence;
@@ -260,6 +261,10 @@ impl Engine for ScriptedEngine {
 
     async fn linked(&self, instance_id: InstanceId) -> Result<Option<Profile>, EngineError> {
         Ok(self.world.lock().linked.contains(&instance_id).then(profile))
+    }
+
+    async fn addresses(&self, _: InstanceId, chat: &ChatId) -> Result<Vec<ChatId>, EngineError> {
+        Ok(vec![chat.clone()])
     }
 
     async fn wipe(&self, instance_id: InstanceId, _fence: Fence) -> Result<(), EngineError> {

@@ -31,7 +31,7 @@ const OF_AN_ACCOUNT: [&str; 13] = [
 ];
 
 /// What some route cannot do without; the others do not know it.
-const NEEDED: &str = "token_id=00000000-0000-0000-0000-000000000000&phone_number=4915112345678\
+const NEEDED: &str = "token_id=00000000-0000-0000-0000-000000000000&phone_number=4915112345678&chatId=4915112345678\
     &url=https://example.com/hook&dead_letters=true";
 
 /// What two answers must share to be the same to a client: all but the request's id and the time.

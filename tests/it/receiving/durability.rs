@@ -1,0 +1,108 @@
+//! Nothing that WhatsApp was told we have is lost, and nothing is told twice.
+
+use super::*;
+
+/// Makes every insert into `table` that meets `when` fail, until it is mended.
+struct Broken<'a> {
+    pair: &'a Pair,
+    table: &'static str,
+}
+
+impl<'a> Broken<'a> {
+    async fn at(pair: &'a Pair, table: &'static str, when: &str) -> Self {
+        let pool = pair.gateway.database.pool();
+        let refuses = "CREATE OR REPLACE FUNCTION refuses() RETURNS trigger LANGUAGE plpgsql AS
+                       $$ BEGIN RAISE EXCEPTION 'the test wants it'; END $$";
+        sqlx::raw_sql(refuses).execute(pool).await.unwrap();
+        let trigger = format!(
+            "CREATE TRIGGER refused BEFORE INSERT ON {table} FOR EACH ROW WHEN ({when}) EXECUTE FUNCTION refuses()"
+        );
+        sqlx::raw_sql(sqlx::AssertSqlSafe(trigger)).execute(pool).await.unwrap();
+        Self { pair, table }
+    }
+
+    async fn mend(self) {
+        let trigger = format!("DROP TRIGGER refused ON {}", self.table);
+        sqlx::raw_sql(sqlx::AssertSqlSafe(trigger)).execute(self.pair.gateway.database.pool()).await.unwrap();
+    }
+}
+
+/// A message comes while `table` refuses, and is told once, in its place, when that is over.
+async fn is_told_once_after(table: &'static str, when: &str) {
+    let pair = Pair::new().await;
+    let first = pair.hear(text("before")).await;
+    pair.told(EventKind::Message, &first).await;
+    let broken = Broken::at(&pair, table, when).await;
+    let second = pair.hear(text("meanwhile")).await;
+    until("the connection is given up", || async {
+        (pair.gateway.client.info(&pair.instance).await["status"] == "STARTING").then_some(())
+    })
+    .await;
+    assert_eq!(pair.log().await.len(), 1);
+    broken.mend().await;
+    let third = pair.hear(text("after")).await;
+    pair.told(EventKind::Message, &third).await;
+    let told: Vec<Value> = pair.log().await.iter().map(|event| payload(event)["id"].clone()).collect();
+    assert_eq!(told, [first, second, third]);
+    pair.gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_that_could_not_be_logged_is_sent_again_and_told_once() {
+    is_told_once_after("event", "NEW.kind = 'message'").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_whose_copy_could_not_be_stored_is_sent_again_and_told_once() {
+    is_told_once_after("engine_state", "NEW.kind = 19").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_comes_while_the_instance_is_away_is_told_in_order_when_it_is_back() {
+    let pair = Pair::new().await;
+    pair.gateway.client.post("/v2/session/stop", &json!({ "instance_id": pair.instance })).await;
+    pair.gateway.client.reaches(&pair.instance, "STOPPED").await;
+    let mut sent = Vec::new();
+    for number in 0..30 {
+        sent.push(pair.hear(text(&format!("message {number}"))).await);
+    }
+    pair.gateway.client.post("/v2/session/start", &json!({ "instance_id": pair.instance })).await;
+    pair.told(EventKind::Message, sent.last().unwrap()).await;
+    let told: Vec<Value> = pair.log().await.iter().map(|event| payload(event)["id"].clone()).collect();
+    assert_eq!(told, sent);
+    pair.gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_whose_ratchet_survived_a_crash_and_nothing_else_did_is_asked_for_again() {
+    let pair = Pair::new().await;
+    let pool = pair.gateway.database.pool();
+    // The log waits for us, and meanwhile the network goes silent: the acknowledgement is lost.
+    let waits = "CREATE FUNCTION waits() RETURNS trigger LANGUAGE plpgsql AS
+                 $$ BEGIN PERFORM pg_advisory_xact_lock(1); RETURN NEW; END $$;
+                 CREATE TRIGGER waits BEFORE INSERT ON event FOR EACH ROW WHEN (NEW.kind = 'message')
+                 EXECUTE FUNCTION waits()";
+    sqlx::raw_sql(waits).execute(pool).await.unwrap();
+    let mut gate = pool.acquire().await.unwrap();
+    sqlx::raw_sql("SELECT pg_advisory_lock(1)").execute(&mut *gate).await.unwrap();
+    let message = pair.hear(text("lost and found")).await;
+    until("the copy is stored", || async {
+        let copies = sqlx::query_scalar::<_, i64>("SELECT count(*) FROM engine_state WHERE kind = 19");
+        (copies.fetch_one(pool).await.unwrap() == 1).then_some(())
+    })
+    .await;
+    let silence = pair.gateway.network.fault(&json!({ "kind": "silent" })).await;
+    sqlx::raw_sql("SELECT pg_advisory_unlock(1)").execute(&mut *gate).await.unwrap();
+    pair.told(EventKind::Message, &message).await;
+    // What a crash between two writes leaves: nothing but the ratchet.
+    sqlx::raw_sql("DROP TRIGGER waits ON event; DELETE FROM seen_message").execute(pool).await.unwrap();
+    pair.gateway.client.post("/v2/session/stop", &json!({ "instance_id": pair.instance })).await;
+    pair.gateway.network.mend(&silence).await;
+    pair.gateway.client.post("/v2/session/start", &json!({ "instance_id": pair.instance })).await;
+    until("it is told again", || async {
+        let told = pair.log().await.iter().filter(|event| payload(event)["body"] == "lost and found").count();
+        (told == 2).then_some(())
+    })
+    .await;
+    pair.gateway.stop().await;
+}
