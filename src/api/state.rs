@@ -19,6 +19,7 @@ use crate::limit::{AddressKey, KeyedLimiter, Policy, Ticks};
 use crate::store::vault::Vault;
 use crate::store::{Store, StoreError, instance};
 use crate::telemetry::metrics::HttpMeter;
+use crate::webhook::sender::Sender;
 
 use super::auth::Rounds;
 use super::cors::Origins;
@@ -48,6 +49,8 @@ pub struct ApiParts<'a> {
     pub clock: Arc<dyn Clock>,
     /// The time limits go by.
     pub ticks: Ticks,
+    /// Makes the requests of tests of webhooks.
+    pub webhooks: Sender,
     /// Draws tokens and ids; seeded from the system's entropy in the product.
     pub rng: StdRng,
     /// What this node is called in answers.
@@ -69,6 +72,8 @@ pub struct ApiState {
     /// How long a message may wait unless its sender says otherwise, and how long it is remembered.
     pub(crate) message_ttl: TimeDelta,
     pub(crate) message_retention: TimeDelta,
+    pub(crate) webhooks: Sender,
+    pub(crate) webhooks_per_account: u32,
     pub(crate) source_url: String,
     pub(crate) tokens: Tokens,
     pub(crate) qr_limit: KeyedLimiter<(Uuid, InstanceId)>,
@@ -119,6 +124,8 @@ impl ApiState {
             idempotency_key_ttl: TimeDelta::from_std(limits.idempotency_key_ttl).unwrap_or(TimeDelta::MAX),
             message_ttl: TimeDelta::from_std(parts.config.messages.ttl).unwrap_or(TimeDelta::MAX),
             message_retention: TimeDelta::from_std(parts.config.messages.retention).unwrap_or(TimeDelta::MAX),
+            webhooks: parts.webhooks,
+            webhooks_per_account: limits.webhooks_per_account,
             source_url: parts.config.server.source_url.clone(),
             rounds: Rounds::default(),
             streams: Arc::new(Streams::new(&parts.config.events)),

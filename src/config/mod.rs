@@ -11,6 +11,7 @@ mod validate;
 pub use load::{ConfigError, Origin, Overrides, load};
 pub use sections::{
     Config, Data, Database, Engine, Events, Limits, Log, LogFormat, Messages, Node, Operator, Server, Session, Vault,
+    Webhook,
 };
 
 /// The defaults, as the text users see.

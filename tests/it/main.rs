@@ -47,3 +47,5 @@ mod supervisor;
 mod support;
 #[cfg(feature = "sandbox")]
 mod vault_rotation;
+#[cfg(feature = "sandbox")]
+mod webhooks;
