@@ -6,7 +6,9 @@ use actix_web::{FromRequest, Handler, HttpRequest, HttpResponse, Resource, Respo
 
 use super::error::ApiError;
 use super::extract::drain;
-use super::{about, account, admin, audit, auth, cors, docs, forward, health, metrics, openapi, session};
+use super::{
+    about, account, admin, audit, auth, chats, contacts, cors, docs, forward, groups, health, metrics, openapi, session,
+};
 
 const READ: (&str, &[Method]) = ("GET, HEAD, POST", &[Method::GET, Method::HEAD, Method::POST]);
 const CONTROL: (&str, &[Method]) = ("POST, GET", &[Method::POST, Method::GET]);
@@ -14,6 +16,7 @@ const POST: (&str, &[Method]) = ("POST", &[Method::POST]);
 const DELETE: (&str, &[Method]) = ("DELETE, POST", &[Method::DELETE, Method::POST]);
 const REVOKE: (&str, &[Method]) = ("DELETE", &[Method::DELETE]);
 const ALL: (&str, &[Method]) = ("GET, HEAD, POST, DELETE", &[Method::GET, Method::HEAD, Method::POST, Method::DELETE]);
+const POST_OR_DELETE: (&str, &[Method]) = ("POST, DELETE", &[Method::POST, Method::DELETE]);
 const GET: (&str, &[Method]) = ("GET, HEAD", &[Method::GET, Method::HEAD]);
 
 /// A route of the table.
@@ -109,6 +112,26 @@ pub(super) fn add(config: &mut Routes<'_>) {
                 .on(REVOKE, session::token::revoke),
         )
         .service(route("/v2/session/token/rotate", POST, session::token::rotate))
+        .service(route("/v2/contacts/check", READ, contacts::check::check))
+        .service(route("/v2/contacts/profile-picture", READ, contacts::profile_picture::profile_picture))
+        .service(route("/v2/chats/read", POST, chats::read::read))
+        .service(route("/v2/chats/unread", POST, chats::unread::unread))
+        .service(route("/v2/chats/archive", POST, chats::archive::archive))
+        .service(route("/v2/chats/unarchive", POST, chats::unarchive::unarchive))
+        .service(resource("/v2/groups", READ).on(GET, groups::list::list).on(POST, groups::create::create))
+        .service(route("/v2/groups/{group_id}", GET, groups::show::show))
+        .service(route("/v2/groups/{group_id}/invite-code", GET, groups::invite_code::invite_code))
+        .service(route(
+            "/v2/groups/{group_id}/invite-code/revoke",
+            POST,
+            groups::revoke_invite_code::revoke_invite_code,
+        ))
+        .service(
+            resource("/v2/groups/{group_id}/participants", POST_OR_DELETE)
+                .on(POST, groups::add_participants::add_participants)
+                .on(REVOKE, groups::remove_participants::remove_participants),
+        )
+        .service(route("/v2/groups/{group_id}/leave", POST, groups::leave::leave))
         .service(resource("/v2/account", READ).on(GET, account::settings::show).on(POST, account::settings::change))
         .service(
             resource("/v2/account/keys", ALL)

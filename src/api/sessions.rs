@@ -16,9 +16,11 @@ use crate::domain::session::{SessionView, Status};
 use crate::store::StoreError;
 use crate::supervisor::{LogoutOutcome, PasskeyRefusal, QrRefusal, Supervisor, SupervisorError};
 
+use super::directory::Directory;
+
 /// The sessions of this gateway; each method is [`Supervisor`]'s of that name.
 #[async_trait]
-pub trait Sessions: Send + Sync + 'static {
+pub trait Sessions: Directory + Send + Sync + 'static {
     /// The session as it stands.
     async fn view(&self, id: InstanceId) -> Result<SessionView, SupervisorError>;
 

@@ -1,6 +1,7 @@
 //! What a limiter enforces, and how `RateLimit-Policy` and `RateLimit` say it (draft-ietf-httpapi-ratelimit-headers-11).
 
 use std::num::NonZeroU32;
+use std::time::Duration;
 
 use governor::Quota;
 
@@ -49,6 +50,11 @@ impl Policy {
 
     pub(super) fn standing(self, remaining: u32) -> Standing {
         Standing { policy: self, remaining }
+    }
+
+    /// How long an empty bucket takes to be full again.
+    pub(super) fn time_to_fill(self) -> Duration {
+        Duration::from_secs(self.seconds_to_refill(self.burst.get()))
     }
 
     /// Seconds, rounded up, in which `count` requests come back.

@@ -7,6 +7,7 @@
 
 mod actor;
 mod breaker;
+mod directory;
 mod error;
 mod gate;
 mod handle;
@@ -31,6 +32,7 @@ use crate::engine::Engine;
 use crate::store::Store;
 use crate::telemetry::metrics::SessionMeter;
 
+pub use directory::DirectoryRefusal;
 pub use error::{ClientRefusal, LogoutOutcome, PasskeyRefusal, QrRefusal, QrRefusalKind, SupervisorError};
 pub use handle::{Census, Supervisor, SupervisorDeps};
 pub use profile_vault::{ProfileVault, ProfileVaultError};

@@ -98,7 +98,7 @@ fn complete_operation(method: &str, operation: &mut Value) {
     let (mut placed, mut fields) = (Vec::new(), Map::new());
     for parameter in parameters {
         let parameter = described(parameter);
-        if parameter["in"] == "header" {
+        if parameter["in"] == "header" || parameter["in"] == "path" {
             placed.push(parameter);
             continue;
         }

@@ -16,7 +16,7 @@
 //!    )]
 //!    ```
 //!    Parameters are written as query parameters: for a POST they become fields of the body too, in each of its forms,
-//!    and `instance_id` a header. One that is a header stays one. One that is not an `Option` is required. `instance_id` and a code's headers need no
+//!    and `instance_id` a header. One that is a header or in the path stays so. One that is not an `Option` is required. `instance_id` and a code's headers need no
 //!    description: they are in `complete`. A route that needs no credential says `security(())` and leaves out
 //!    `EveryRoute`.
 //! 2. Derive `utoipa::ToSchema` on the structs it answers with.
@@ -31,7 +31,7 @@ use serde_json::Value;
 use utoipa::OpenApi;
 
 use super::respond::{self, Cached};
-use super::{about, account, audit, auth, docs, health, session};
+use super::{about, account, audit, auth, chats, contacts, docs, groups, health, session};
 
 pub(super) mod answers;
 mod codes;
@@ -64,6 +64,20 @@ pub(super) use codes::ErrorCode;
         session::token::mint,
         session::token::revoke,
         session::token::rotate,
+        contacts::check::check,
+        contacts::profile_picture::profile_picture,
+        chats::read::read,
+        chats::unread::unread,
+        chats::archive::archive,
+        chats::unarchive::unarchive,
+        groups::list::list,
+        groups::create::create,
+        groups::show::show,
+        groups::invite_code::invite_code,
+        groups::revoke_invite_code::revoke_invite_code,
+        groups::add_participants::add_participants,
+        groups::remove_participants::remove_participants,
+        groups::leave::leave,
         account::settings::show,
         account::settings::change,
         account::keys::list,
@@ -82,6 +96,9 @@ pub(super) use codes::ErrorCode;
     tags(
         (name = "Linking", description = "Linking a device by QR code, by typing a code, by a page for others."),
         (name = "Sessions", description = "Instances and the life of their connection."),
+        (name = "Contacts", description = "Whether numbers are on WhatsApp, and pictures."),
+        (name = "Chats", description = "Marks on chats, which every device of the account shows."),
+        (name = "Groups", description = "Groups, who is in them, and the codes that let people in."),
         (name = "Tokens", description = "What reaches one instance and nothing else."),
         (name = "Account", description = "The account itself: settings, keys, and what was done in its name."),
         (name = "Health", description = "For those who start, stop and route to the process."),

@@ -35,11 +35,11 @@ const KEY_DERIVATION: Duration = Duration::from_secs(10);
 pub(super) struct Run {
     pub(super) id: RunId,
     pub(super) instance_id: InstanceId,
-    client: Arc<Client>,
-    listener: Arc<Listener>,
+    pub(super) client: Arc<Client>,
+    pub(super) listener: Arc<Listener>,
     runtime: RunRuntime,
     ended: watch::Receiver<bool>,
-    request_timeout: Duration,
+    pub(super) request_timeout: Duration,
 }
 
 impl Run {

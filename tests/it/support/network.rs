@@ -28,6 +28,11 @@ impl Network {
         (response.status(), response.json().await.unwrap_or_default())
     }
 
+    /// What a path of the control API shows.
+    pub(crate) async fn get(&self, path: &str) -> Value {
+        self.http.get(format!("{}{path}", self.url)).send().await.unwrap().json().await.unwrap()
+    }
+
     /// A new phone; its number.
     pub(crate) async fn phone(&self) -> String {
         let (status, phone) = self.post("/phones", &json!({})).await;

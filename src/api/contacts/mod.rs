@@ -1,0 +1,4 @@
+//! `/v2/contacts`: one file per operation.
+
+pub mod check;
+pub mod profile_picture;
