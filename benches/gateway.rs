@@ -28,6 +28,7 @@ use sqlx::postgres::PgPoolOptions;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use uuid::Uuid;
+use wagate::api::directory::Directory;
 use wagate::api::sessions::{Readiness, Sending, Sessions};
 use wagate::api::{self, ApiParts, ApiState};
 use wagate::cluster::Owner;
@@ -37,6 +38,8 @@ use wagate::config::Config;
 use wagate::domain::account::AccountId;
 use wagate::domain::chat_id::ChatId;
 use wagate::domain::clock::{Clock, SystemClock};
+use wagate::domain::contact::{ChatMark, NumberCheck};
+use wagate::domain::group::{Change, Changed, Group};
 use wagate::domain::instance::InstanceId;
 use wagate::domain::link_code::LinkCode;
 use wagate::domain::message_id::MessageId;
@@ -55,7 +58,7 @@ use wagate::store::token::{self, Holder};
 use wagate::store::vault::Vault;
 use wagate::store::{MIGRATOR, Store, StoreError};
 use wagate::supervisor::{
-    Kept, Letter, LogoutOutcome, PaceView, PasskeyRefusal, QrRefusal, SendRefusal, SupervisorError,
+    DirectoryRefusal, Kept, Letter, LogoutOutcome, PaceView, PasskeyRefusal, QrRefusal, SendRefusal, SupervisorError,
 };
 use wagate::webhook::sender::Sender;
 use wagate::webhook::target::SystemNames;
@@ -67,6 +70,55 @@ const DRAWINGS: usize = 500;
 
 /// One session with a code that outlives the run; nothing else is asked of it.
 struct OneCode(Arc<QrCode>);
+
+#[async_trait]
+impl Directory for OneCode {
+    async fn check_numbers(&self, _: InstanceId, _: &[PhoneNumber]) -> Result<Vec<NumberCheck>, DirectoryRefusal> {
+        Err(DirectoryRefusal::Failed)
+    }
+
+    async fn profile_picture(&self, _: InstanceId, _: &ChatId) -> Result<Option<String>, DirectoryRefusal> {
+        Err(DirectoryRefusal::Failed)
+    }
+
+    async fn mark_chat(&self, _: InstanceId, _: &ChatId, _: ChatMark) -> Result<(), DirectoryRefusal> {
+        Err(DirectoryRefusal::Failed)
+    }
+
+    async fn groups(&self, _: InstanceId) -> Result<Vec<Group>, DirectoryRefusal> {
+        Err(DirectoryRefusal::Failed)
+    }
+
+    async fn group(&self, _: InstanceId, _: &ChatId) -> Result<Group, DirectoryRefusal> {
+        Err(DirectoryRefusal::Failed)
+    }
+
+    async fn create_group(&self, _: InstanceId, _: &str, _: &[ChatId]) -> Result<Group, DirectoryRefusal> {
+        Err(DirectoryRefusal::Failed)
+    }
+
+    async fn invite_code(&self, _: InstanceId, _: &ChatId) -> Result<String, DirectoryRefusal> {
+        Err(DirectoryRefusal::Failed)
+    }
+
+    async fn revoke_invite_code(&self, _: InstanceId, _: &ChatId) -> Result<String, DirectoryRefusal> {
+        Err(DirectoryRefusal::Failed)
+    }
+
+    async fn change_members(
+        &self,
+        _: InstanceId,
+        _: &ChatId,
+        _: Change,
+        _: &[ChatId],
+    ) -> Result<Vec<Changed>, DirectoryRefusal> {
+        Err(DirectoryRefusal::Failed)
+    }
+
+    async fn leave_group(&self, _: InstanceId, _: &ChatId) -> Result<(), DirectoryRefusal> {
+        Err(DirectoryRefusal::Failed)
+    }
+}
 
 #[async_trait]
 impl Sessions for OneCode {

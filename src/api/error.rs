@@ -32,6 +32,9 @@ pub use rendering::Rendering;
 /// Seconds to wait when nothing better is known.
 pub const DEFAULT_RETRY_AFTER: u64 = 10;
 
+/// Seconds to wait when WhatsApp was asked too often. It does not say how long; shorter than this is of no use.
+const UPSTREAM_RATE_LIMITED: u64 = 60;
+
 /// Why a request was not served.
 #[derive(Debug, thiserror::Error)]
 pub enum ApiError {
@@ -95,6 +98,18 @@ pub enum ApiError {
     /// WhatsApp could not be reached; nothing was changed.
     #[error("WhatsApp could not be reached. Retry after {DEFAULT_RETRY_AFTER} s.")]
     UpstreamUnreachable,
+    /// WhatsApp did not answer; it may have done what was asked.
+    #[error("WhatsApp did not answer in time and may have done what was asked. Retry after {DEFAULT_RETRY_AFTER} s.")]
+    UpstreamTimeout,
+    /// WhatsApp was asked too often by this instance.
+    #[error("WhatsApp was asked too often by this instance. Retry after {UPSTREAM_RATE_LIMITED} s.")]
+    UpstreamRateLimited,
+    /// WhatsApp knows no such group.
+    #[error("WhatsApp knows no such group.")]
+    GroupNotFound,
+    /// WhatsApp says only that it is forbidden, which has two reasons.
+    #[error("WhatsApp refused: the instance is not in this group, or is no admin of it where that is needed.")]
+    GroupForbidden,
     /// The instance belongs to the node at that address. Never told: the frame asks that node for the answer.
     #[error("Another node serves this instance.")]
     Elsewhere {
@@ -285,12 +300,17 @@ impl ApiError {
             Self::BodyTimeout => StatusCode::REQUEST_TIMEOUT,
             Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            Self::SessionStatus(_) | Self::IdempotencyKeyReused | Self::MessageFailed { .. } => {
-                StatusCode::UNPROCESSABLE_ENTITY
+            Self::SessionStatus(_)
+            | Self::IdempotencyKeyReused
+            | Self::MessageFailed { .. }
+            | Self::GroupNotFound
+            | Self::GroupForbidden => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::RateLimited(_) | Self::TooManyStreams { .. } | Self::UpstreamRateLimited => {
+                StatusCode::TOO_MANY_REQUESTS
             }
-            Self::RateLimited(_) | Self::TooManyStreams { .. } => StatusCode::TOO_MANY_REQUESTS,
             Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
             Self::UpstreamUnreachable
+            | Self::UpstreamTimeout
             | Self::UpstreamRefused { .. }
             | Self::OwnerUnreachable
             | Self::Elsewhere { .. } => StatusCode::BAD_GATEWAY,
@@ -318,6 +338,10 @@ impl ApiError {
             Self::QuotaReached { .. } | Self::TooManyTokens { .. } | Self::TooManyWebhooks { .. } => "quota_reached",
             Self::SessionStatus(mismatch) => mismatch.code,
             Self::UpstreamUnreachable => "upstream_unreachable",
+            Self::UpstreamTimeout => "upstream_timeout",
+            Self::UpstreamRateLimited => "upstream_rate_limited",
+            Self::GroupNotFound => "group_not_found",
+            Self::GroupForbidden => "group_forbidden",
             Self::OwnerUnreachable | Self::Elsewhere { .. } => "owner_unreachable",
             Self::Misdirected => "misdirected",
             Self::Busy => "busy",
@@ -344,10 +368,12 @@ impl ApiError {
             Self::RateLimited(refused) => Some(retry_seconds(refused)),
             Self::SessionStatus(mismatch) => mismatch.retry_after,
             Self::UpstreamUnreachable
+            | Self::UpstreamTimeout
             | Self::UpstreamRefused { .. }
             | Self::TooManyStreams { .. }
             | Self::OwnerUnreachable
             | Self::Elsewhere { .. } => Some(DEFAULT_RETRY_AFTER),
+            Self::UpstreamRateLimited => Some(UPSTREAM_RATE_LIMITED),
             Self::Busy | Self::IdempotencyKeyInUse => Some(2),
             Self::NotFound
             | Self::MethodNotAllowed { .. }
@@ -374,6 +400,8 @@ impl ApiError {
             | Self::MessageNotFound
             | Self::MessageNotRetriable { .. }
             | Self::MessageFailed { .. }
+            | Self::GroupNotFound
+            | Self::GroupForbidden
             | Self::IdempotencyKeyReused => None,
         }
     }

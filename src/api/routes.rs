@@ -7,8 +7,8 @@ use actix_web::{FromRequest, Handler, HttpRequest, HttpResponse, Resource, Respo
 use super::error::ApiError;
 use super::extract::drain;
 use super::{
-    about, account, admin, audit, auth, contacts, cors, docs, events, forward, health, messages, metrics, openapi,
-    send, session, webhooks,
+    about, account, admin, audit, auth, chats, contacts, cors, docs, events, forward, groups, health, messages,
+    metrics, openapi, send, session, webhooks,
 };
 
 const READ: (&str, &[Method]) = ("GET, HEAD, POST", &[Method::GET, Method::HEAD, Method::POST]);
@@ -17,6 +17,7 @@ const POST: (&str, &[Method]) = ("POST", &[Method::POST]);
 const DELETE: (&str, &[Method]) = ("DELETE, POST", &[Method::DELETE, Method::POST]);
 const REVOKE: (&str, &[Method]) = ("DELETE", &[Method::DELETE]);
 const ALL: (&str, &[Method]) = ("GET, HEAD, POST, DELETE", &[Method::GET, Method::HEAD, Method::POST, Method::DELETE]);
+const POST_OR_DELETE: (&str, &[Method]) = ("POST, DELETE", &[Method::POST, Method::DELETE]);
 const GET: (&str, &[Method]) = ("GET, HEAD", &[Method::GET, Method::HEAD]);
 
 /// A route of the table.
@@ -128,6 +129,26 @@ pub(super) fn add(config: &mut Routes<'_>) {
         .service(route("/v2/messages/delete", POST, messages::delete::delete))
         .service(route("/v2/messages/retry", POST, messages::retry::retry))
         .service(route("/v2/messages/{message_id}", GET, messages::show::show))
+        .service(route("/v2/contacts/check", READ, contacts::check::check))
+        .service(route("/v2/contacts/profile-picture", READ, contacts::profile_picture::profile_picture))
+        .service(route("/v2/chats/read", POST, chats::read::read))
+        .service(route("/v2/chats/unread", POST, chats::unread::unread))
+        .service(route("/v2/chats/archive", POST, chats::archive::archive))
+        .service(route("/v2/chats/unarchive", POST, chats::unarchive::unarchive))
+        .service(resource("/v2/groups", READ).on(GET, groups::list::list).on(POST, groups::create::create))
+        .service(route("/v2/groups/{group_id}", GET, groups::show::show))
+        .service(route("/v2/groups/{group_id}/invite-code", GET, groups::invite_code::invite_code))
+        .service(route(
+            "/v2/groups/{group_id}/invite-code/revoke",
+            POST,
+            groups::revoke_invite_code::revoke_invite_code,
+        ))
+        .service(
+            resource("/v2/groups/{group_id}/participants", POST_OR_DELETE)
+                .on(POST, groups::add_participants::add_participants)
+                .on(REVOKE, groups::remove_participants::remove_participants),
+        )
+        .service(route("/v2/groups/{group_id}/leave", POST, groups::leave::leave))
         .service(resource("/v2/account", READ).on(GET, account::settings::show).on(POST, account::settings::change))
         .service(
             resource("/v2/account/keys", ALL)

@@ -19,11 +19,13 @@ use crate::supervisor::{LogoutOutcome, PasskeyRefusal, QrRefusal, Supervisor, Su
 
 mod sending;
 
+use super::directory::Directory;
+
 pub use sending::Sending;
 
 /// The sessions of this gateway; each method is [`Supervisor`]'s of that name.
 #[async_trait]
-pub trait Sessions: Sending + Send + Sync + 'static {
+pub trait Sessions: Sending + Directory + Send + Sync + 'static {
     /// The session as it stands.
     async fn view(&self, id: InstanceId) -> Result<SessionView, SupervisorError>;
 

@@ -79,6 +79,7 @@ pub struct ApiState {
     pub(crate) qr_limit: KeyedLimiter<(Uuid, InstanceId)>,
     pub(crate) operator_limit: KeyedLimiter<Uuid>,
     pub(crate) link_code_limit: KeyedLimiter<InstanceId>,
+    pub(crate) contact_limit: KeyedLimiter<InstanceId>,
     pub(crate) failures: KeyedLimiter<AddressKey>,
     pub(crate) trusted_proxies: TrustedProxies,
     pub(in crate::api) rounds: Rounds,
@@ -99,9 +100,11 @@ impl ApiState {
         let qr = Policy::per_second("qr", limits.qr_per_second, limits.qr_burst);
         let link_code =
             Policy::per_minute("link-code", limits.link_codes_per_minute).with_burst(limits.link_code_burst);
+        let contacts =
+            Policy::per_minute("contacts", limits.contact_lookups_per_minute).with_burst(limits.contact_lookup_burst);
         let failures = Policy::per_minute("auth", limits.failed_auth_per_minute);
         let tokens = Tokens::new(limits, parts.ticks.clone());
-        let policies = [tokens.policy().name, LOOKUP, qr.name, failures.name];
+        let policies = [tokens.policy().name, LOOKUP, qr.name, contacts.name, failures.name];
         Ok(Self {
             meter: HttpMeter::new(routes::table().iter().map(|route| route.path), policies),
             ticks: parts.ticks.clone(),
@@ -112,6 +115,7 @@ impl ApiState {
                 parts.ticks.clone(),
             ),
             link_code_limit: KeyedLimiter::new(link_code, parts.ticks.clone()),
+            contact_limit: KeyedLimiter::new(contacts, parts.ticks.clone()),
             failures: KeyedLimiter::new(failures, parts.ticks),
             trusted_proxies: TrustedProxies::parse(&parts.config.server.trusted_proxies)?,
             store: parts.store,
@@ -214,6 +218,7 @@ impl ApiState {
         self.qr_limit.prune();
         self.operator_limit.prune();
         self.link_code_limit.prune();
+        self.contact_limit.prune();
         self.failures.prune();
         self.rounds.prune(self.clock.now());
     }

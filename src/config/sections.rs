@@ -254,6 +254,9 @@ pub struct Webhook {
     pub dead_letter_retention: Duration,
 }
 
+/// Numbers that one request may ask about.
+pub const MAX_LOOKUPS: u32 = 50;
+
 /// `[limits]`
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -278,6 +281,11 @@ pub struct Limits {
     /// See the key before.
     #[serde(deserialize_with = "duration::deserialize")]
     pub message_pause: Duration,
+    /// Questions a minute and burst of one instance about people: whether a number is on WhatsApp, where a picture is. Each
+    /// number is one question.
+    pub contact_lookups_per_minute: u32,
+    /// See the key before.
+    pub contact_lookup_burst: u32,
     /// Failed authentications a minute of one client address (IPv6: of its /64); beyond it, further failures get 429.
     pub failed_auth_per_minute: u32,
     /// Look-ups of unknown tokens a second, so that guessing cannot load the database.

@@ -8,7 +8,7 @@ use url::Url;
 use crate::domain::network::Network;
 use crate::domain::outgoing::{MAX_TTL, Pace};
 
-use super::Config;
+use super::{Config, MAX_LOOKUPS};
 
 const HOUR: Duration = Duration::from_hours(1);
 
@@ -172,11 +172,17 @@ fn limits(config: &Config) -> Result<(), Refused> {
         ("limits.api_burst", limits.api_burst),
         ("limits.qr_per_second", limits.qr_per_second),
         ("limits.qr_burst", limits.qr_burst),
+        ("limits.contact_lookups_per_minute", limits.contact_lookups_per_minute),
         ("limits.failed_auth_per_minute", limits.failed_auth_per_minute),
         ("limits.token_lookups_per_second", limits.token_lookups_per_second),
     ] {
         require(number > 0, key, "it must be at least 1")?;
     }
+    require(
+        limits.contact_lookup_burst >= MAX_LOOKUPS,
+        "limits.contact_lookup_burst",
+        "it must be at least 50: one request may hold as many questions",
+    )?;
     positive("limits.token_cache_ttl", limits.token_cache_ttl)?;
     positive("limits.revocation_interval", limits.revocation_interval)?;
     positive("limits.idempotency_key_ttl", limits.idempotency_key_ttl)?;

@@ -3,7 +3,9 @@
 pub mod account;
 pub mod chat_id;
 pub mod clock;
+pub mod contact;
 pub mod event;
+pub mod group;
 pub mod instance;
 pub mod lease;
 pub mod link_code;

@@ -27,7 +27,7 @@ mod files;
 mod outgoing;
 pub mod whatsapp;
 
-pub use directory::Directory;
+pub use directory::{Directory, DirectoryError};
 pub use files::Files;
 pub use outgoing::{Outgoing, SendError};
 

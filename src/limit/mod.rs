@@ -9,6 +9,7 @@ mod ticks;
 
 use std::hash::Hash;
 use std::net::IpAddr;
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use governor::middleware::{StateInformationMiddleware, StateSnapshot};
@@ -50,6 +51,13 @@ impl Limiter {
     pub fn check(&self) -> Result<Standing, Refused> {
         outcome(self.policy, &self.ticks, self.bucket.check())
     }
+
+    fn check_many(&self, count: NonZeroU32) -> Result<Standing, Refused> {
+        match self.bucket.check_n(count) {
+            Ok(checked) => outcome(self.policy, &self.ticks, checked),
+            Err(_) => Err(never(self.policy)),
+        }
+    }
 }
 
 /// A limiter with a bucket for each key.
@@ -76,13 +84,29 @@ impl<K: Hash + Eq + Clone> KeyedLimiter<K> {
 
     /// Takes one from the bucket of `key`. While the table is full, everybody draws from one shared bucket.
     pub fn check(&self, key: &K) -> Result<Standing, Refused> {
-        if self.buckets.len() >= self.max_keys {
-            self.buckets.retain_recent();
-            if self.buckets.len() >= self.max_keys {
-                return self.shared.check();
-            }
+        if !self.has_room() {
+            return self.shared.check();
         }
         outcome(self.policy, &self.ticks, self.buckets.check_key(key))
+    }
+
+    /// Takes `count` at once from the bucket of `key`, or nothing. What is more than a full bucket is never let through.
+    pub fn check_many(&self, key: &K, count: NonZeroU32) -> Result<Standing, Refused> {
+        if !self.has_room() {
+            return self.shared.check_many(count);
+        }
+        match self.buckets.check_key_n(key, count) {
+            Ok(checked) => outcome(self.policy, &self.ticks, checked),
+            Err(_) => Err(never(self.policy)),
+        }
+    }
+
+    /// Whether the table takes another key.
+    fn has_room(&self) -> bool {
+        if self.buckets.len() >= self.max_keys {
+            self.buckets.retain_recent();
+        }
+        self.buckets.len() < self.max_keys
     }
 
     /// Forgets every bucket that is full again, and gives the memory back.
@@ -100,6 +124,11 @@ impl<K: Hash + Eq + Clone> KeyedLimiter<K> {
     pub fn is_empty(&self) -> bool {
         self.buckets.is_empty()
     }
+}
+
+/// What a bucket says that cannot hold as much as was asked for.
+fn never(policy: Policy) -> Refused {
+    Refused { retry_after: policy.time_to_fill(), standing: policy.standing(0) }
 }
 
 fn outcome(

@@ -59,6 +59,11 @@ impl Policy {
         Standing { policy: self, remaining }
     }
 
+    /// How long an empty bucket takes to be full again.
+    pub(super) fn time_to_fill(self) -> Duration {
+        Duration::from_secs(self.seconds_to_refill(self.burst.get()))
+    }
+
     /// Seconds, rounded up, in which `count` requests come back.
     fn seconds_to_refill(self, count: u32) -> u64 {
         (u64::from(count) * u64::from(self.per_seconds)).div_ceil(u64::from(self.refill.get()))

@@ -7,7 +7,6 @@ use sha1::{Digest as _, Sha1};
 use wacore_binary::builder::NodeBuilder;
 use wacore_binary::{Jid, Node, NodeRef, SERVER_JID};
 
-use super::bootstrap::{NAME_COLLECTION, NAME_VERSION};
 use super::device::{Device, PreKey, SignedPreKey};
 use super::messages::{KeyBundle, key_nodes};
 use super::phone::Phone;
@@ -57,8 +56,10 @@ pub(super) struct Facts<'a> {
     pub(super) key_bundle: &'a dyn Fn(&Jid) -> Option<KeyBundle>,
     /// The media server: its host and what is to be shown there.
     pub(super) media: (String, &'a str),
-    /// The first version of the collection that holds the account's name.
-    pub(super) name_patch: &'a dyn Fn() -> Vec<u8>,
+    /// Brings the account's app state up to date on both sides: `<sync>`.
+    pub(super) app_state: &'a dyn Fn(&Node) -> Node,
+    /// The address of a file of the media server.
+    pub(super) picture_url: &'a dyn Fn(&str) -> String,
 }
 
 /// Answers one stanza of a linked device.
@@ -96,7 +97,8 @@ fn answer_request(request: &NodeRef<'_>, facts: &Facts<'_>) -> Answer {
             Answer { reply: Some(result(vec![])), effect: Effect::Remove }
         }
         "usync" => Answer::of(result(vec![user_sync(request, facts)])),
-        "w:sync:app:state" => Answer::of(result(vec![app_state(request, facts)])),
+        "w:sync:app:state" => Answer::of(result(vec![(facts.app_state)(&request.to_owned())])),
+        "w:profile:picture" => Answer::of(picture(request, &id, facts)),
         "abt" => Answer::of(result(vec![NodeBuilder::new("props").attr("protocol", "1").build()])),
         "privacy" => Answer::of(result(vec![NodeBuilder::new("privacy").build()])),
         "blocklist" => Answer::of(result(vec![NodeBuilder::new("list").build()])),
@@ -108,6 +110,12 @@ fn answer_request(request: &NodeRef<'_>, facts: &Facts<'_>) -> Answer {
 fn result(id: &str, children: Vec<Node>) -> Node {
     let node = NodeBuilder::new("iq").attr("from", SERVER_JID).attr("type", "result").attr("id", id);
     if children.is_empty() { node.build() } else { node.children(children).build() }
+}
+
+fn refusal(id: &str, code: &'static str, text: &'static str) -> Node {
+    let error = NodeBuilder::new("error").attr("code", code).attr("text", text).build();
+    let node = NodeBuilder::new("iq").attr("from", SERVER_JID).attr("type", "error").attr("id", id);
+    node.children([error]).build()
 }
 
 fn answer_keys(request: &NodeRef<'_>, id: &str, facts: &Facts<'_>) -> Answer {
@@ -203,11 +211,14 @@ fn user_sync(request: &NodeRef<'_>, facts: &Facts<'_>) -> Node {
         let mut children = Vec::new();
         if query.is_some() && asks("contact") {
             let kind = if account.is_some() { "in" } else { "out" };
-            children.push(NodeBuilder::new("contact").attr("type", kind).build());
+            let node = NodeBuilder::new("contact").attr("type", kind);
+            // The number is repeated as it was asked for.
+            let node = if let Some(number) = &contact { node.bytes(number.as_bytes()) } else { node };
+            children.push(node.build());
         }
         let Some(account) = account else {
-            let node = NodeBuilder::new("user").children(children);
-            return if jid.is_empty() { node.build() } else { node.attr("jid", jid).build() };
+            let jid = if jid.is_empty() { Jid::pn(name).to_string() } else { jid };
+            return NodeBuilder::new("user").attr("jid", jid).children(children).build();
         };
         if query.is_some() && asks("lid") {
             children.push(NodeBuilder::new("lid").attr("val", account.lid()).build());
@@ -236,23 +247,22 @@ fn devices_of(account: &Phone, devices: &[(u16, u32)]) -> Node {
     NodeBuilder::new("devices").children(children).build()
 }
 
-/// The collections that are asked for, as the device should have them.
-fn app_state(request: &NodeRef<'_>, facts: &Facts<'_>) -> Node {
-    let asked = request.get_optional_child("sync").into_iter().flat_map(|sync| sync.get_children_by_tag("collection"));
-    let collections = asked.map(|collection| {
-        let name = attr(collection, "name");
-        let version = attr(collection, "version").parse::<u64>().unwrap_or_default();
-        let lacks_name = name == NAME_COLLECTION && version < NAME_VERSION;
-        let node = NodeBuilder::new("collection").attr("name", name);
-        if lacks_name {
-            let patch = NodeBuilder::new("patch").bytes((facts.name_patch)()).build();
-            let patches = NodeBuilder::new("patches").children([patch]).build();
-            node.attr("version", NAME_VERSION).children([patches]).build()
-        } else {
-            node.attr("version", version).build()
-        }
-    });
-    NodeBuilder::new("sync").children(collections.collect::<Vec<_>>()).build()
+/// Where the picture of an account is. A group has none here.
+fn picture(request: &NodeRef<'_>, id: &str, facts: &Facts<'_>) -> Node {
+    let target = attr(request, "target");
+    let user = target.split(['@', ':']).next().unwrap_or_default();
+    let Some(path) = (facts.account)(user).and_then(|account| account.picture) else {
+        return refusal(id, "404", "item-not-found");
+    };
+    let kind = request.get_optional_child("picture").map(|picture| attr(picture, "type")).unwrap_or_default();
+    let name = path.rsplit('/').next().unwrap_or_default();
+    let picture = NodeBuilder::new("picture")
+        .attr("id", name)
+        .attr("type", kind)
+        .attr("url", (facts.picture_url)(&path))
+        .attr("direct_path", path.as_str())
+        .build();
+    result(id, vec![picture])
 }
 
 /// Where media is uploaded.
@@ -300,7 +310,8 @@ mod tests {
 
     fn phone() -> Phone {
         let mut rng = StdRng::seed_from_u64(1);
-        Phone::generate("15550100000".to_owned(), "Nadia".to_owned(), &mut rng)
+        let phone = Phone::generate("15550100000".to_owned(), "Nadia".to_owned(), &mut rng);
+        Phone { picture: Some("/mms/picture/a".to_owned()), ..phone }
     }
 
     fn ask(stanza: &Node) -> Answer {
@@ -310,7 +321,8 @@ mod tests {
             account: &|user| (user == "15550100000").then(phone),
             key_bundle: &|_| None,
             media: ("127.0.0.1:1".to_owned(), "word"),
-            name_patch: &|| vec![1, 2, 3],
+            app_state: &|_| NodeBuilder::new("sync").build(),
+            picture_url: &|path| format!("at {path}"),
         };
         answer(&stanza.as_node_ref(), &facts)
     }
@@ -341,15 +353,45 @@ mod tests {
     }
 
     #[test]
-    fn the_name_is_sent_to_a_device_that_lacks_it_and_to_no_other() {
-        let sync = |version: u32| {
-            let collection = NodeBuilder::new("collection").attr("name", NAME_COLLECTION).attr("version", version);
-            let sync = NodeBuilder::new("sync").children([collection.build()]).build();
-            let reply = ask(&request("w:sync:app:state", "set", sync)).reply.unwrap();
-            reply.get_optional_child_by_tag(&["sync", "collection", "patches", "patch"]).is_some()
+    fn a_number_is_answered_as_it_was_asked_for_whether_or_not_it_is_here() {
+        let user = |number: &str| {
+            let contact = NodeBuilder::new("contact").bytes(number.as_bytes()).build();
+            NodeBuilder::new("user").children([contact]).build()
         };
-        assert!(sync(0));
-        assert!(!sync(1));
+        let query = NodeBuilder::new("query").children([NodeBuilder::new("contact").build()]).build();
+        let list = NodeBuilder::new("list").children([user("+15550100000"), user("+15550199999")]).build();
+        let usync = NodeBuilder::new("usync").children([query, list]).build();
+        let reply = ask(&request("usync", "get", usync)).reply.unwrap();
+        let users = reply.get_optional_child_by_tag(&["usync", "list"]).and_then(Node::children).unwrap();
+        let told = users.iter().map(|user| {
+            let contact = user.get_optional_child("contact").unwrap();
+            let kind = contact.attrs.get("type").unwrap().as_str().into_owned();
+            (
+                user.attrs.get("jid").unwrap().as_str().into_owned(),
+                kind,
+                contact.content_as_string().unwrap().to_string(),
+            )
+        });
+        let expected = [("15550100000", "in"), ("15550199999", "out")];
+        let expected =
+            expected.map(|(number, kind)| (format!("{number}@s.whatsapp.net"), kind.to_owned(), format!("+{number}")));
+        assert_eq!(told.collect::<Vec<_>>(), expected);
+    }
+
+    #[test]
+    fn a_picture_is_where_its_owner_put_it_and_else_not_found() {
+        for (number, kind) in [("15550100000", "result"), ("15550199999", "error")] {
+            let mut asked =
+                request("w:profile:picture", "get", NodeBuilder::new("picture").attr("type", "image").build());
+            asked.attrs.insert("target", format!("{number}@s.whatsapp.net"));
+            let reply = ask(&asked).reply.unwrap();
+            assert_eq!(reply.attrs.get("type").unwrap().as_str(), kind);
+            let url = reply.get_optional_child("picture").and_then(|picture| picture.attrs.get("url"));
+            assert_eq!(
+                url.map(|url| url.as_str().into_owned()),
+                (kind == "result").then(|| "at /mms/picture/a".to_owned())
+            );
+        }
     }
 
     #[test]

@@ -5,6 +5,7 @@
 //! synced to the disk: what a power cut may take from a test network is not worth the time. The keys in them are worth
 //! nothing outside of it.
 
+use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
@@ -18,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::error;
 use wacore::libsignal::protocol::{KeyPair, PrivateKey};
 
+use super::app_state::AppState;
 use super::device::{Device, DeviceId, Registration, SignedPreKey};
 use super::messages::{GroupsRecord, MailRecord};
 use super::network::Network;
@@ -79,6 +81,11 @@ pub(super) struct AccountRecord {
     registration_id: u32,
     app_state_key_id: String,
     app_state_key: String,
+    /// Patches by collection. Absent, like the picture, in what an earlier sandbox kept.
+    #[serde(default)]
+    app_state: BTreeMap<String, Vec<String>>,
+    #[serde(default)]
+    picture: Option<String>,
     next_device: u16,
     devices: Vec<DeviceRecord>,
 }
@@ -111,6 +118,19 @@ fn decode<const N: usize>(text: &str) -> Option<[u8; N]> {
     BASE64_STANDARD.decode(text).ok()?.try_into().ok()
 }
 
+fn encode_app_state(state: &AppState) -> BTreeMap<String, Vec<String>> {
+    let encoded = |patches: &[Vec<u8>]| patches.iter().map(|patch| encode(patch)).collect();
+    state.collections().map(|(name, patches)| (name.to_owned(), encoded(patches))).collect()
+}
+
+fn decode_app_state(key: &AppStateKey, kept: BTreeMap<String, Vec<String>>) -> Option<AppState> {
+    let decoded = |patches: Vec<String>| {
+        patches.iter().map(|patch| BASE64_STANDARD.decode(patch).ok()).collect::<Option<Vec<_>>>()
+    };
+    let collections = kept.into_iter().map(|(name, patches)| Some((name, decoded(patches)?)));
+    AppState::restore(key, collections.collect::<Option<Vec<_>>>()?)
+}
+
 impl AccountRecord {
     /// What is stored of an account.
     pub(super) fn new<'a>(phone: &Phone, devices: impl Iterator<Item = &'a Device>) -> Self {
@@ -124,6 +144,8 @@ impl AccountRecord {
             registration_id: phone.registration_id,
             app_state_key_id: encode(&phone.app_state_key.id),
             app_state_key: encode(&phone.app_state_key.data),
+            app_state: encode_app_state(&phone.app_state),
+            picture: phone.picture.clone(),
             next_device: phone.next_device,
             devices: devices.map(DeviceRecord::new).collect(),
         }
@@ -136,13 +158,17 @@ impl AccountRecord {
         let private = PrivateKey::deserialize(&decode::<32>(&self.identity_key)?).ok()?;
         let devices =
             self.devices.into_iter().map(|device| device.restore(&self.number)).collect::<Option<Vec<_>>>()?;
+        let app_state_key = AppStateKey { id: decode(&self.app_state_key_id)?, data: decode(&self.app_state_key)? };
+        let app_state = decode_app_state(&app_state_key, self.app_state)?;
         let phone = Phone {
             number: self.number,
             lid: self.lid,
             name: self.name,
             identity: KeyPair::new(private.public_key().ok()?, private),
             registration_id: self.registration_id,
-            app_state_key: AppStateKey { id: decode(&self.app_state_key_id)?, data: decode(&self.app_state_key)? },
+            app_state_key,
+            app_state: Arc::new(app_state),
+            picture: self.picture,
             next_device: self.next_device,
         };
         Some((phone, devices))

@@ -28,7 +28,7 @@ use super::phone::Phone;
 /// The collection that holds the account's name.
 pub(super) const NAME_COLLECTION: &str = "critical_block";
 /// Its version once the name is in it.
-pub(super) const NAME_VERSION: u64 = 1;
+const NAME_VERSION: u64 = 1;
 
 type Result<T> = std::result::Result<T, SignalProtocolError>;
 

@@ -343,7 +343,8 @@ impl Connection {
                 account: &|user| self.network.account(user),
                 key_bundle: &|jid| self.network.key_bundle(&self.network.device_at(jid)?),
                 media: (self.network.media.host(), self.network.media.auth()),
-                name_patch: &|| bootstrap::name_patch(phone, seconds, &mut self.network.rng()),
+                app_state: &|request| self.network.sync_app_state(id, request),
+                picture_url: &|path| self.network.media.url(path),
             };
             answer(stanza, &facts)
         };

@@ -59,6 +59,17 @@ struct Unlink {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
+struct Picture {
+    data: Option<String>,
+}
+
+#[derive(Serialize)]
+struct PictureSet {
+    url: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct NewFault {
     kind: FaultKind,
     #[serde(default)]
@@ -124,7 +135,7 @@ enum ControlError {
     #[error("rotation_factor is a number from 1 to 10000")]
     Factor,
     #[error("{0}")]
-    Message(#[source] MessageError),
+    Message(#[from] MessageError),
 }
 
 impl ControlError {
@@ -240,6 +251,13 @@ impl Control {
                 let unlinked = self.network.unlink(number, device.as_ref()).ok_or(ScanError::NoPhone)?;
                 Ok(json(StatusCode::OK, &Unlinked { unlinked }))
             }
+            (["phones", number, "picture"], &Method::POST) => {
+                let Picture { data } = read(body)?;
+                Ok(json(StatusCode::OK, &PictureSet { url: self.network.set_picture(number, data.as_deref())? }))
+            }
+            (["phones", number, "chats"], &Method::GET) => {
+                Ok(json(StatusCode::OK, &self.network.chats(number).ok_or(ScanError::NoPhone)?))
+            }
             (["devices"], &Method::GET) => Ok(json(StatusCode::OK, &self.network.devices())),
             (["faults"], &Method::POST) => {
                 let NewFault { kind, device: named, seconds, count, delay_ms } = read(body)?;
@@ -261,10 +279,10 @@ impl Control {
                 self.network.set_factor(speed.rotation_factor);
                 Ok(json(StatusCode::OK, &speed))
             }
-            (["phones" | "faults" | "clock"] | ["phones", _, "scan" | "type-code" | "unlink"], _) => {
+            (["phones" | "faults" | "clock"] | ["phones", _, "scan" | "type-code" | "unlink" | "picture"], _) => {
                 Err(ControlError::Method("POST"))
             }
-            (["devices"], _) => Err(ControlError::Method("GET")),
+            (["devices"] | ["phones", _, "chats"], _) => Err(ControlError::Method("GET")),
             (["faults", _], _) => Err(ControlError::Method("DELETE")),
             (_, _) => Err(ControlError::NoRoute),
         }

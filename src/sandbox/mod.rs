@@ -8,6 +8,7 @@
 //! stays hidden. It keeps the keys of its phones in plain files, asks for no credential, and therefore listens on
 //! loopback only; it exists only in the build flavour `sandbox`, which cannot reach WhatsApp.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -22,6 +23,7 @@ use tracing::info;
 use crate::domain::clock::Clock;
 
 mod answers;
+mod app_state;
 mod archive;
 mod bootstrap;
 mod connection;
@@ -41,6 +43,7 @@ mod stranger;
 mod type_code;
 mod wire;
 
+pub use app_state::ChatMarks;
 pub use archive::ArchiveError;
 pub use device::DeviceId;
 pub use fault::{FaultId, FaultKind, FaultSpec};
@@ -234,6 +237,21 @@ impl SandboxHandle {
     /// A phone says that its owner has read these messages, or all. Returns how many; `None` without such a phone.
     pub fn read(&self, number: &str, messages: Option<&[String]>) -> Option<usize> {
         self.network.read(number, messages)
+    }
+
+    /// Sets the picture of a phone's account, given as base64, or takes it away. Where it is, if it is.
+    pub fn set_picture(&self, number: &str, data: Option<&str>) -> Result<Option<String>, MessageError> {
+        self.network.set_picture(number, data)
+    }
+
+    /// How a phone shows the chats that a device of its account has marked, by their addresses.
+    pub fn chats(&self, number: &str) -> Option<BTreeMap<String, ChatMarks>> {
+        self.network.chats(number)
+    }
+
+    /// Every group, ordered by address.
+    pub fn groups(&self) -> Vec<GroupView> {
+        self.network.group_views()
     }
 
     /// A phone makes a group.

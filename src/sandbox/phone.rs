@@ -1,5 +1,7 @@
 //! A phone: the account's own key, and what it signs with it when it links a device.
 
+use std::sync::Arc;
+
 use buffa::Message as _;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use rand::RngExt as _;
@@ -11,6 +13,8 @@ use waproto::whatsapp::{
     ADVDeviceIdentity, ADVEncryptionType, ADVKeyIndexList, ADVSignedDeviceIdentity, ADVSignedDeviceIdentityHMAC,
     ADVSignedKeyIndexList,
 };
+
+use super::app_state::AppState;
 
 /// What the account's signature of a device covers, before the details and the device's key.
 const ACCOUNT_SIGNATURE_PREFIX: [u8; 2] = [6, 0];
@@ -32,6 +36,10 @@ pub(super) struct Phone {
     pub(super) registration_id: u32,
     /// The key its app state is sealed with, and that key's id.
     pub(super) app_state_key: AppStateKey,
+    /// What its devices have changed for all of them. Shared, because a phone is copied often.
+    pub(super) app_state: Arc<AppState>,
+    /// Where the media server has its picture.
+    pub(super) picture: Option<String>,
     /// The number its next linked device gets; never given twice.
     pub(super) next_device: u16,
 }
@@ -56,6 +64,8 @@ impl Phone {
             identity: KeyPair::generate(rng),
             registration_id: rng.random_range(1..0x3FFF),
             app_state_key: AppStateKey { id: [0, 0, 0, 0, rng.random(), rng.random()], data: rng.random() },
+            app_state: Arc::default(),
+            picture: None,
             next_device: 1,
         }
     }

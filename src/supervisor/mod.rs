@@ -8,6 +8,7 @@
 mod actor;
 mod addresses;
 mod breaker;
+mod directory;
 mod error;
 mod gate;
 mod handle;
@@ -37,6 +38,7 @@ use crate::store::Store;
 use crate::store::vault::Vault;
 use crate::telemetry::metrics::SessionMeter;
 
+pub use directory::DirectoryRefusal;
 pub use error::{ClientRefusal, LogoutOutcome, PasskeyRefusal, QrRefusal, QrRefusalKind, SupervisorError};
 pub use handle::{Census, Supervisor, SupervisorDeps};
 pub use messages::{Kept, Letter, PaceView, SendRefusal, takes_messages};

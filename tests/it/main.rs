@@ -10,6 +10,8 @@ mod connecting;
 mod crash;
 #[cfg(feature = "sandbox")]
 mod credentials;
+#[cfg(feature = "sandbox")]
+mod directory;
 mod embedded;
 #[cfg(feature = "sandbox")]
 mod engine;

@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::net::IpAddr;
+use std::num::NonZeroU32;
 use std::pin::Pin;
 use std::sync::Arc;
 
@@ -20,6 +21,7 @@ use crate::api::state::ApiState;
 use crate::api::tokens::{Caller, LOOKUP, Unresolved};
 use crate::cluster::Owner;
 use crate::cluster::passport::Origin;
+use crate::domain::chat_id::ChatId;
 use crate::domain::instance::InstanceId;
 use crate::domain::token::{Scope, Token, TokenHash, TokenKind};
 use crate::limit::{AddressKey, Refused, Standing};
@@ -287,6 +289,19 @@ impl Call {
     /// The limit of codes to type, of this instance.
     pub fn within_link_code_limit(&self, id: InstanceId) -> Result<(), ApiError> {
         self.within(self.state.link_code_limit.check(&id))
+    }
+
+    /// The limit of questions about people, of this instance; each is one.
+    pub fn within_contact_limit(&self, id: InstanceId, questions: NonZeroU32) -> Result<(), ApiError> {
+        self.within(self.state.contact_limit.check_many(&id, questions))
+    }
+
+    /// The group that the path names, with or without `@g.us`.
+    pub fn group(&self, read: &mut Read<'_>) -> Option<ChatId> {
+        let text = self.request.match_info().query("group_id");
+        let text = if text.contains('@') { text.to_owned() } else { format!("{text}@g.us") };
+        let group = ChatId::parse(&text).ok().filter(ChatId::is_group);
+        group.or_else(|| read.wrong("group_id", "must be a group's chat id such as 120363025246125486@g.us"))
     }
 
     /// Whether `Accept` prefers an image to JSON.

@@ -18,6 +18,7 @@ use crate::domain::token::Scope;
 use super::json;
 use super::parameters::{INSTANCE_ID, Parameters};
 
+mod people;
 mod sending;
 
 /// Which instance a request is about.

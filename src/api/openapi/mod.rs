@@ -16,7 +16,7 @@
 //!    )]
 //!    ```
 //!    Parameters are written as query parameters: for a POST they become fields of the body too, in each of its forms,
-//!    and `instance_id` a header. One that is a header stays one. One that is not an `Option` is required. `instance_id` and a code's headers need no
+//!    and `instance_id` a header. One that is a header or in the path stays so. One that is not an `Option` is required. `instance_id` and a code's headers need no
 //!    description: they are in `complete`. A route that needs no credential says `security(())` and leaves out
 //!    `EveryRoute`.
 //! 2. Derive `utoipa::ToSchema` on the structs it answers with.
@@ -33,7 +33,9 @@ use utoipa::OpenApi;
 use crate::domain::event::Envelope;
 
 use super::respond::{self, Cached};
-use super::{about, account, audit, auth, contacts, docs, events, health, messages, send, session, webhooks};
+use super::{
+    about, account, audit, auth, chats, contacts, docs, events, groups, health, messages, send, session, webhooks,
+};
 
 pub(super) mod answers;
 mod codes;
@@ -79,6 +81,20 @@ pub(super) use codes::ErrorCode;
         messages::delete::delete,
         messages::retry::retry,
         messages::show::show,
+        contacts::check::check,
+        contacts::profile_picture::profile_picture,
+        chats::read::read,
+        chats::unread::unread,
+        chats::archive::archive,
+        chats::unarchive::unarchive,
+        groups::list::list,
+        groups::create::create,
+        groups::show::show,
+        groups::invite_code::invite_code,
+        groups::revoke_invite_code::revoke_invite_code,
+        groups::add_participants::add_participants,
+        groups::remove_participants::remove_participants,
+        groups::leave::leave,
         account::settings::show,
         account::settings::change,
         account::keys::list,
@@ -112,10 +128,12 @@ pub(super) use codes::ErrorCode;
     tags(
         (name = "Linking", description = "Linking a device by QR code, by typing a code, by a page for others."),
         (name = "Sessions", description = "Instances and the life of their connection."),
-        (name = "Webhooks", description = "Where an account is told of events; each request's body is an `Envelope`."),
-        (name = "Contacts", description = "People and groups that an instance has to do with."),
         (name = "Messages", description = "Sending, and what became of what was sent."),
         (name = "Events", description = "What happened to an instance: a numbered log, read in pages or as it grows."),
+        (name = "Webhooks", description = "Where an account is told of events; each request's body is an `Envelope`."),
+        (name = "Contacts", description = "Whether numbers are on WhatsApp, pictures, and erasing what is stored of somebody."),
+        (name = "Chats", description = "Marks on chats, which every device of the account shows."),
+        (name = "Groups", description = "Groups, who is in them, and the codes that let people in."),
         (name = "Tokens", description = "What reaches one instance and nothing else."),
         (name = "Account", description = "The account itself: settings, keys, and what was done in its name."),
         (name = "Health", description = "For those who start, stop and route to the process."),

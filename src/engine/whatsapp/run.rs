@@ -46,12 +46,12 @@ pub(super) struct Keeping {
 pub(super) struct Run {
     pub(super) id: RunId,
     pub(super) instance_id: InstanceId,
-    client: Arc<Client>,
-    listener: Arc<Listener>,
+    pub(super) client: Arc<Client>,
+    pub(super) listener: Arc<Listener>,
     runtime: RunRuntime,
     ended: watch::Receiver<bool>,
     written: CancellationToken,
-    request_timeout: Duration,
+    pub(super) request_timeout: Duration,
 }
 
 impl Run {

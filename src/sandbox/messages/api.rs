@@ -162,6 +162,7 @@ pub(in crate::sandbox) fn answer(
         (["phones", phone, "typing"], &Method::POST) => typing(network, &number(phone), body),
         (["phones", phone, "presence"], &Method::POST) => presence(network, &number(phone), body),
         (["groups"], &Method::POST) => make_group(network, body),
+        (["groups"], &Method::GET) => Ok(ok(network.group_views())),
         (["groups", group, "participants"], &Method::POST) => change_group(network, group, body),
         (
             ["phones", _, "send" | "online" | "read" | "typing" | "presence"]

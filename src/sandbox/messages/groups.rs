@@ -44,7 +44,23 @@ pub struct GroupView {
     pub subject: String,
     /// The numbers of its members.
     pub participants: Vec<String>,
+    /// The numbers of its admins.
+    pub admins: Vec<String>,
+    /// What lets people in.
+    pub invite_code: String,
 }
+
+/// A request about a group that is refused: WhatsApp's code and words.
+type Refused = (&'static str, &'static str);
+
+/// There is no such group.
+const NOT_FOUND: Refused = ("404", "item-not-found");
+/// Whoever asks is not in the group, or is no admin of it.
+const FORBIDDEN: Refused = ("403", "forbidden");
+/// Only admins are told.
+const NOT_AUTHORIZED: Refused = ("401", "not-authorized");
+/// It is no request that a client makes.
+const BAD_REQUEST: Refused = ("400", "bad-request");
 
 impl Group {
     fn jid(&self) -> Jid {
@@ -56,7 +72,13 @@ impl Group {
             jid: self.jid().to_string(),
             subject: self.subject.clone(),
             participants: self.members.keys().cloned().collect(),
+            admins: self.members.iter().filter(|(_, is_admin)| **is_admin).map(|(number, _)| number.clone()).collect(),
+            invite_code: self.invite_code.clone(),
         }
+    }
+
+    fn is_admin(&self, number: &str) -> bool {
+        self.members.get(number) == Some(&true)
     }
 }
 
@@ -64,6 +86,11 @@ impl Network {
     /// The numbers of a group's members; `None` if there is no such group.
     pub(super) fn members(&self, group: &Jid) -> Option<Vec<String>> {
         Some(self.post.state.lock().groups.get(group.user.as_str())?.members.keys().cloned().collect())
+    }
+
+    /// Every group, ordered by address.
+    pub(in crate::sandbox) fn group_views(&self) -> Vec<GroupView> {
+        self.post.state.lock().groups.values().map(Group::view).collect()
     }
 
     /// A phone makes a group.
@@ -169,14 +196,15 @@ impl Network {
         let result = NodeBuilder::new("iq").attr("from", to.clone()).attr("type", "result").attr("id", id.as_str());
         let asked = request.children()?.first()?;
         let answer = if to.user.is_empty() {
-            Some(self.answer_about_all_groups(&by, asked))
+            Ok(self.answer_about_all_groups(&by, asked))
         } else {
             self.answer_about_one_group(&by, &to, request, asked)
         };
-        if let Some(children) = answer {
-            return Some(result.children(children).build());
-        }
-        let error = NodeBuilder::new("error").attr("code", "404").attr("text", "item-not-found").build();
+        let (code, words) = match answer {
+            Ok(children) => return Some(result.children(children).build()),
+            Err(refused) => refused,
+        };
+        let error = NodeBuilder::new("error").attr("code", code).attr("text", words).build();
         let refusal = NodeBuilder::new("iq").attr("from", to).attr("type", "error").attr("id", id);
         Some(refusal.children([error]).build())
     }
@@ -197,7 +225,8 @@ impl Network {
             }
             "leave" => {
                 let groups = asked.get_children_by_tag("group").filter_map(|node| jid(node, "id"));
-                for group in groups {
+                let is_in = |group: &Jid| self.members(group).is_some_and(|members| members.contains(&by.number));
+                for group in groups.filter(is_in) {
                     self.change_members(by, &group, "remove", &BTreeSet::from([by.number.clone()]));
                 }
                 vec![asked.clone()]
@@ -206,26 +235,30 @@ impl Network {
         }
     }
 
-    fn answer_about_one_group(&self, by: &Phone, to: &Jid, request: &Node, asked: &Node) -> Option<Vec<Node>> {
-        let mut group = self.post.state.lock().groups.get(to.user.as_str())?.clone();
+    fn answer_about_one_group(&self, by: &Phone, to: &Jid, request: &Node, asked: &Node) -> Result<Vec<Node>, Refused> {
+        let group = self.post.state.lock().groups.get(to.user.as_str()).cloned();
+        let mut group = group.ok_or(NOT_FOUND)?;
         if !group.members.contains_key(&by.number) {
-            return None;
+            return Err(FORBIDDEN);
         }
+        let is_admin = group.is_admin(&by.number);
         match asked.tag.as_ref() {
-            "query" => Some(vec![self.group_node(&group)]),
+            "query" => Ok(vec![self.group_node(&group)]),
+            "invite" if !is_admin => Err(NOT_AUTHORIZED),
+            "remove" | "promote" | "demote" if !is_admin => Err(FORBIDDEN),
             "invite" => {
                 if text(request, "type").as_deref() == Some("set") {
                     group.invite_code = format!("{:016x}", self.rng().random::<u64>());
                     self.keep_group(&group);
                 }
-                Some(vec![NodeBuilder::new("invite").attr("code", group.invite_code).build()])
+                Ok(vec![NodeBuilder::new("invite").attr("code", group.invite_code).build()])
             }
-            "add" => Some(self.answer_change(by, to, "add", asked)),
-            "remove" => Some(self.answer_change(by, to, "remove", asked)),
-            "promote" => Some(self.answer_change(by, to, "promote", asked)),
-            "demote" => Some(self.answer_change(by, to, "demote", asked)),
+            "add" => Ok(self.answer_change(by, &group, "add", asked)),
+            "remove" => Ok(self.answer_change(by, &group, "remove", asked)),
+            "promote" => Ok(self.answer_change(by, &group, "promote", asked)),
+            "demote" => Ok(self.answer_change(by, &group, "demote", asked)),
             "subject" => {
-                group.subject = asked.content_as_string().map(|subject| subject.to_string())?;
+                group.subject = asked.content_as_string().map(|subject| subject.to_string()).ok_or(BAD_REQUEST)?;
                 self.keep_group(&group);
                 let told = NodeBuilder::new("subject")
                     .attr("subject", group.subject.as_str())
@@ -233,7 +266,7 @@ impl Network {
                     .attr("s_o", by.jid())
                     .build();
                 self.notify_members(&group, by, &told, None);
-                Some(Vec::new())
+                Ok(Vec::new())
             }
             "description" => {
                 let body = asked.get_optional_child("body").and_then(Node::content_as_string);
@@ -241,21 +274,32 @@ impl Network {
                 group.description = body.map(|body| (id, body.to_string()));
                 self.keep_group(&group);
                 self.notify_members(&group, by, asked, None);
-                Some(Vec::new())
+                Ok(Vec::new())
             }
-            _ => Some(Vec::new()),
+            _ => Ok(Vec::new()),
         }
     }
 
-    fn answer_change(&self, by: &Phone, group: &Jid, action: &'static str, asked: &Node) -> Vec<Node> {
-        let named = asked.get_children_by_tag("participant").filter_map(|node| jid(node, "jid")).collect::<Vec<_>>();
-        let numbers = named.iter().filter_map(|member| Some(self.account_of(member)?.number)).collect();
-        self.change_members(by, group, action, &numbers);
-        let answered = named.into_iter().map(|member| {
-            let node = NodeBuilder::new("participant");
-            let node = if self.account_of(&member).is_some() { node } else { node.attr("error", "404") };
-            node.attr("jid", member).build()
+    fn answer_change(&self, by: &Phone, group: &Group, action: &'static str, asked: &Node) -> Vec<Node> {
+        let named = asked.get_children_by_tag("participant").filter_map(|node| jid(node, "jid"));
+        let named = named.map(|address| (self.account_of(&address).map(|phone| phone.number), address));
+        let mut changed = BTreeSet::new();
+        let answered = named.map(|(number, address)| {
+            let node = NodeBuilder::new("participant").attr("jid", address);
+            let is_member = number.as_ref().map(|number| group.members.contains_key(number));
+            match (action, is_member, number) {
+                ("add", Some(true), _) => node.attr("error", "409").build(),
+                ("add", Some(false), Some(number)) | (_, Some(true), Some(number)) => {
+                    changed.insert(number);
+                    node.build()
+                }
+                _ => node.attr("error", "404").build(),
+            }
         });
+        let answered = answered.collect::<Vec<_>>();
+        if !changed.is_empty() {
+            self.change_members(by, &group.jid(), action, &changed);
+        }
         vec![NodeBuilder::new(action).children(answered).build()]
     }
 

@@ -129,6 +129,14 @@ impl MediaStore {
         })
     }
 
+    /// Puts a file that anybody may open, given as base64, under a word for its kind; its path.
+    pub(in crate::sandbox) fn publish(&self, kind: &str, data: &str) -> Result<String, MessageError> {
+        let file = BASE64_STANDARD.decode(data).map_err(|_| MessageError::Data)?;
+        let hash = BASE64_URL_SAFE_NO_PAD.encode(Sha256::digest(&file));
+        self.keep(&hash, file.into()).map_err(MessageError::Store)?;
+        Ok(format!("/mms/{kind}/{hash}"))
+    }
+
     /// A phone's download of a file.
     pub(super) fn download(&self, attachment: &Attachment) -> Result<Vec<u8>, MessageError> {
         let sealed = self.get(&attachment.direct_path).ok_or(MessageError::NoFile)?;

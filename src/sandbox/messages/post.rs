@@ -110,7 +110,7 @@ impl Network {
     }
 
     /// Hands stanzas that must arrive to devices. The phones among them are to be [worked](Self::work).
-    pub(super) fn deliver(&self, parcels: Vec<(DeviceId, Node)>) -> BTreeSet<String> {
+    pub(in crate::sandbox) fn deliver(&self, parcels: Vec<(DeviceId, Node)>) -> BTreeSet<String> {
         let mut phones = BTreeSet::new();
         let mut linked = BTreeSet::new();
         {

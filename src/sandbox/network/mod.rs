@@ -18,6 +18,7 @@ use super::noise::ServerIdentity;
 use super::phone::Phone;
 use crate::domain::clock::Clock;
 
+mod account;
 mod disruption;
 mod linking;
 mod sockets;

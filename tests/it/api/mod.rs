@@ -9,6 +9,7 @@ mod admin;
 mod audit;
 mod cors;
 mod credentials;
+mod directory;
 mod documents;
 mod errors;
 mod events;

@@ -22,6 +22,10 @@ use wagate::store::StoreError;
 use wagate::store::outbound::Outbound;
 use wagate::supervisor::{LogoutOutcome, PasskeyRefusal, QrRefusal, QrRefusalKind, SupervisorError, Verdict, verdict};
 
+mod directory;
+
+pub(crate) use directory::Refusal;
+
 /// A value as WhatsApp gives it.
 pub(crate) const VALUE: &str = "2@Xl3mYCbgPZDE6j9QyZqk0eYcDTOFHSxbcU8N2IwNq4Ab7KdvfA9pFxTzlJ0m,\
     pHYkGlDs0vcTqnWUkM2FQ7nB8yTb7yB7L0OaJ2aG1kE=,uVn5Rk1sD0cXyQ7Zf3Lw9oPzT6mJ2hB4gE8iK0aN5xM=,\
@@ -51,6 +55,8 @@ pub(crate) struct Script {
     pub(crate) readiness: Mutex<Option<Readiness>>,
     /// Who owns every instance: the first until it is forgotten, then the next; this node when none is left.
     pub(crate) owners: Mutex<VecDeque<Owner>>,
+    /// How WhatsApp refuses questions about people, chats and groups.
+    pub(crate) directory_refusal: Mutex<Option<Refusal>>,
     /// What was asked, in order.
     pub(crate) calls: Mutex<Vec<String>>,
     pub(crate) now: Mutex<DateTime<Utc>>,

@@ -9,6 +9,8 @@ use chrono::{DateTime, TimeDelta, Utc};
 use parking_lot::Mutex;
 use wagate::domain::chat_id::ChatId;
 use wagate::domain::clock::Clock;
+use wagate::domain::contact::{ChatMark, NumberCheck};
+use wagate::domain::group::{Change, Changed, Group};
 use wagate::domain::instance::InstanceId;
 use wagate::domain::lease::Fence;
 use wagate::domain::link_code::{LinkCode, VALIDITY};
@@ -19,8 +21,8 @@ use wagate::domain::phone_number::PhoneNumber;
 use wagate::domain::profile::Profile;
 use wagate::domain::qr_code::QrValue;
 use wagate::engine::{
-    Directory, Engine, EngineError, EngineEvent, EngineRun, EventSender, Files, Outgoing, RunId, RunSpec, SendError,
-    Tagged,
+    Directory, DirectoryError, Engine, EngineError, EngineEvent, EngineRun, EventSender, Files, Outgoing, RunId,
+    RunSpec, SendError, Tagged,
 };
 
 /// A WhatsApp for every node of a test.
@@ -185,6 +187,10 @@ impl ScriptedRun {
         }
     }
 
+    fn asks(&self) -> Result<(), DirectoryError> {
+        if self.engine.world.lock().reachable { Ok(()) } else { Err(DirectoryError::Unreachable) }
+    }
+
     fn reach(&self, action: &'static str) -> Result<(), EngineError> {
         if self.engine.world.lock().reachable {
             Ok(())
@@ -218,7 +224,53 @@ impl Outgoing for ScriptedRun {
 }
 
 #[async_trait]
-impl Directory for ScriptedRun {}
+impl Directory for ScriptedRun {
+    async fn check_numbers(&self, numbers: &[PhoneNumber]) -> Result<Vec<NumberCheck>, DirectoryError> {
+        self.asks()?;
+        Ok(numbers.iter().map(|number| NumberCheck { number: *number, person: None }).collect())
+    }
+
+    async fn profile_picture(&self, _: &ChatId) -> Result<Option<String>, DirectoryError> {
+        self.asks().map(|()| None)
+    }
+
+    async fn mark_chat(&self, _: &ChatId, _: ChatMark) -> Result<(), DirectoryError> {
+        self.asks()
+    }
+
+    async fn groups(&self) -> Result<Vec<Group>, DirectoryError> {
+        self.asks().map(|()| Vec::new())
+    }
+
+    async fn group(&self, _: &ChatId) -> Result<Group, DirectoryError> {
+        self.asks().and_then(no_group)
+    }
+
+    async fn create_group(&self, _: &str, _: &[ChatId]) -> Result<Group, DirectoryError> {
+        self.asks().and_then(no_group)
+    }
+
+    async fn invite_code(&self, _: &ChatId) -> Result<String, DirectoryError> {
+        self.asks().and_then(no_group)
+    }
+
+    async fn revoke_invite_code(&self, _: &ChatId) -> Result<String, DirectoryError> {
+        self.asks().and_then(no_group)
+    }
+
+    async fn change_members(&self, _: &ChatId, _: Change, _: &[ChatId]) -> Result<Vec<Changed>, DirectoryError> {
+        self.asks().and_then(no_group)
+    }
+
+    async fn leave_group(&self, _: &ChatId) -> Result<(), DirectoryError> {
+        self.asks().and_then(no_group)
+    }
+}
+
+/// There are no groups here.
+fn no_group<T>(_: ()) -> Result<T, DirectoryError> {
+    Err(DirectoryError::Refused { code: 404 })
+}
 
 #[async_trait]
 impl Files for ScriptedRun {}
