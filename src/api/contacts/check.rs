@@ -102,10 +102,10 @@ pub async fn check(call: Call) -> Result<HttpResponse, ApiError> {
 }
 
 fn asked(read: &mut Read<'_>) -> Option<Asked> {
-    if !read.has("phones") {
+    if !read.is_given("phones") {
         return read.phone_number("phone").map(Asked::One);
     }
-    if read.has("phone") {
+    if read.is_given("phone") {
         return read.wrong("phone", "cannot be given beside phones");
     }
     read.phone_numbers("phones", MAX_NUMBERS).map(Asked::Several)

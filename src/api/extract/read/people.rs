@@ -15,19 +15,6 @@ impl Read<'_> {
         self.counted(name, numbers, most)
     }
 
-    /// A chat, which must be given: a person's or a group's address, or a phone number.
-    pub fn chat(&mut self, name: &'static str) -> Option<ChatId> {
-        let text = match self.parameters.get(name) {
-            None => return self.missing(name),
-            Some(Value::String(text)) => text.clone(),
-            Some(Value::Number(number)) => number.to_string(),
-            Some(Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_)) => {
-                return self.wrong(name, "must be a chat id");
-            }
-        };
-        ChatId::parse(&text).map_err(|error| self.wrong::<ChatId>(name, &format!("is no chat id: {error}"))).ok()
-    }
-
     /// People, from one to `most`, who must be given: separated by commas or in an array, where each may be an object
     /// with an `id`, as WAHA's clients send them.
     pub fn people(&mut self, name: &'static str, most: usize) -> Option<Vec<ChatId>> {
@@ -50,10 +37,5 @@ impl Read<'_> {
             return Some(values);
         }
         self.wrong(name, &format!("must name from 1 to {most}"))
-    }
-
-    /// Whether a parameter was given.
-    pub fn has(&self, name: &str) -> bool {
-        self.parameters.get(name).is_some()
     }
 }
