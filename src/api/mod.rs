@@ -12,6 +12,7 @@ mod answer;
 mod audit;
 pub mod auth;
 mod connection;
+pub mod contacts;
 mod cors;
 mod docs;
 pub mod erasure;

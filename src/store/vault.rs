@@ -169,13 +169,11 @@ impl Vault {
     /// [`Vault::cipher`], over a connection of its own if one is needed at all: for whoever is about to begin a
     /// transaction whose first statement must be another.
     pub async fn unlock(&self, store: &Store, id: InstanceId) -> Result<InstanceCipher, VaultError> {
-        match self.remembered(id) {
-            Some(cipher) => Ok(cipher),
-            None => {
-                let mut conn = store.acquire().await?;
-                self.cipher(&mut conn, id).await
-            }
+        if let Some(cipher) = self.remembered(id) {
+            return Ok(cipher);
         }
+        let mut conn = store.acquire().await?;
+        self.cipher(&mut conn, id).await
     }
 
     /// Replaces the instance's key in `conn`'s transaction: what was sealed with the old one is lost for good once it

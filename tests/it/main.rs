@@ -42,6 +42,7 @@ mod receiving;
 mod sandbox;
 #[cfg(feature = "sandbox")]
 mod sending;
+mod session_events;
 mod supervisor;
 mod support;
 #[cfg(feature = "sandbox")]

@@ -69,6 +69,15 @@ mod tests {
     }
 
     #[test]
+    fn only_logs_that_somebody_listens_for_are_awaited() {
+        let bell = Bell::default();
+        let [ours, theirs] = ["7K2M9QX4T0AB", "7K2M9QX4T0AC"].map(|id| InstanceId::parse(id).unwrap());
+        let _listener = bell.listen(ours);
+        drop(bell.listen(theirs));
+        assert_eq!(bell.awaited(), [ours]);
+    }
+
+    #[test]
     fn nothing_is_kept_for_listeners_that_left() {
         let bell = Bell::default();
         let id = InstanceId::parse("7K2M9QX4T0AB").unwrap();

@@ -64,6 +64,7 @@ impl InstanceCipher {
     }
 
     /// For what must stay readable after a logout, which replaces the key of everything else.
+    #[must_use]
     pub fn content(&self) -> Self {
         Self { id: self.id, keys: Arc::clone(&self.content), content: Arc::clone(&self.content) }
     }

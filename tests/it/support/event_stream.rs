@@ -62,7 +62,7 @@ impl EventStream {
             while let Some(end) = self.unread.windows(2).position(|two| two == b"\n\n") {
                 let frame: Vec<u8> = self.unread.drain(..end + 2).collect();
                 let frame = String::from_utf8(frame).unwrap();
-                self.frames.extend(parse(&frame));
+                self.frames.push_back(parse(&frame));
                 self.text.push_str(&frame);
             }
         }
@@ -106,15 +106,15 @@ impl EventStream {
     }
 }
 
-fn parse(frame: &str) -> Option<Frame> {
+fn parse(frame: &str) -> Frame {
     let field = |name: &str| frame.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "));
     let id = field("id").map(|id| id.parse().unwrap());
     match (id, field("event"), field("data")) {
         (Some(id), Some(kind), Some(data)) => {
-            Some(Frame::Event { id, kind: kind.to_owned(), data: serde_json::from_str(data).unwrap() })
+            Frame::Event { id, kind: kind.to_owned(), data: serde_json::from_str(data).unwrap() }
         }
-        (Some(id), None, None) => Some(Frame::Progress(id)),
-        (None, None, None) if frame.starts_with(':') => Some(Frame::Heartbeat),
+        (Some(id), None, None) => Frame::Progress(id),
+        (None, None, None) if frame.starts_with(':') => Frame::Heartbeat,
         other => panic!("{other:?} in {frame:?}"),
     }
 }
