@@ -37,7 +37,10 @@ async fn erasing_a_contact_takes_the_words_and_the_keys_of_files_and_leaves_the_
     let mut conn = pair.gateway.database.pool().acquire().await.unwrap();
     assert!(message_reference::media(&mut conn, &cipher, id, &picture).await.unwrap().is_none());
 
-    assert_eq!(pair.erase(&pair.other_id()).await, (StatusCode::OK, json!({ "events": 0, "references": 0, "messages": 0 })));
+    assert_eq!(
+        pair.erase(&pair.other_id()).await,
+        (StatusCode::OK, json!({ "events": 0, "references": 0, "messages": 0 }))
+    );
     let (status, page) = pair.gateway.client.call(reqwest::Method::GET, "/v2/audit", &json!({})).await;
     assert_eq!(status, StatusCode::OK, "{page}");
     assert!(page["entries"].as_array().unwrap().iter().any(|entry| {
