@@ -26,10 +26,11 @@ impl Inbox {
         let stanza = stanza(client, missing, self.clock.now())?;
         let stanza = stanza.as_node_ref();
         let asked = client.request_message_retry(&stanza, RetryRequestOptions::new()).await;
-        // The library's words quote the stanza.
-        match asked {
-            Ok(_) => info!(instance.id = %self.id, "a message that was lost in a crash was asked for again"),
-            Err(_) => warn!(instance.id = %self.id, "a message that was lost in a crash could not be asked for again"),
+        if asked.is_ok() {
+            info!(instance.id = %self.id, "a message that was lost in a crash was asked for again");
+        } else {
+            // The library's words quote the stanza.
+            warn!(instance.id = %self.id, "a message that was lost in a crash could not be asked for again");
         }
         parse_message_info(&stanza, &client.pn()?, client.lid().as_ref()).ok()
     }
