@@ -7,6 +7,7 @@
 //! which lapses then too, bounds for how long.
 
 mod linking;
+mod sending;
 mod telling;
 
 use std::collections::VecDeque;
@@ -302,17 +303,6 @@ impl Actor {
         self.tend_outbox();
     }
 
-    /// A connected client sends what waits to be sent.
-    fn tend_outbox(&mut self) {
-        if self.outbox.is_none()
-            && self.view.borrow().status == Status::Working
-            && let Some(client) = &self.run
-        {
-            let (deps, mail) = (Arc::clone(&self.deps), Arc::clone(&self.door.mail));
-            self.outbox = Some(OutboxTask::start(deps, (self.id, self.fence), Arc::clone(client), mail));
-        }
-    }
-
     // Effects.
 
     async fn perform(&mut self, effect: Effect) -> Option<Event> {
@@ -397,10 +387,7 @@ impl Actor {
         self.answer = None;
         self.linking = Linking::default();
         self.permit = None;
-        let outbox = self.outbox.take();
-        if let Some(outbox) = &outbox {
-            outbox.close();
-        }
+        let outbox = self.close_outbox();
         let Some(run) = self.run.take() else { return };
         let ended = if self.end == Some(End::Lost) {
             None
@@ -415,12 +402,7 @@ impl Actor {
             }
             None => run.abort().await,
         }
-        // Whoever waited for an acknowledgement over this connection has learned that none comes, and writes that down.
-        if let Some(outbox) = outbox
-            && self.end != Some(End::Lost)
-        {
-            unless(&self.tenure_ended, outbox.finished()).await;
-        }
+        self.finish_outbox(outbox).await;
     }
 
     fn ask<F>(&mut self, run: u64, question: impl FnOnce(Arc<dyn EngineRun>) -> F)

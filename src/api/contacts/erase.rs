@@ -14,7 +14,7 @@ use crate::domain::chat_id::ChatId;
 use crate::domain::instance::InstanceId;
 use crate::domain::token::Scope;
 use crate::store::audit::Action;
-use crate::store::{StoreError, event, message_reference};
+use crate::store::{StoreError, event, message_reference, outbound};
 
 /// The longest spelling of a chat that makes sense.
 const LONGEST: usize = 64;
@@ -28,6 +28,9 @@ struct Erased {
     /// Files and polls that can no longer be fetched or read.
     #[schema(example = 3)]
     references: u64,
+    /// Messages that were sent to the chat, or waited to be: those are not sent any more.
+    #[schema(example = 7)]
+    messages: u64,
 }
 
 /// Erases what is stored of a contact.
@@ -71,8 +74,9 @@ async fn erase_each(call: &Call, id: InstanceId, addresses: &[ChatId]) -> Result
     for chat in addresses {
         erased.events += event::erase_chat(&mut tx, &cipher, id, chat).await?;
         erased.references += message_reference::erase_chat(&mut tx, &cipher, id, chat).await?;
+        erased.messages += outbound::erase_chat(&mut tx, &cipher, id, chat).await?;
     }
-    let detail = json!({ "events": erased.events, "references": erased.references });
+    let detail = json!({ "events": erased.events, "references": erased.references, "messages": erased.messages });
     call.record(&mut tx, Action::ContactErased, id, detail).await?;
     tx.commit().await.map_err(StoreError::while_("commit the erasure of a contact"))?;
     Ok(erased)

@@ -30,18 +30,21 @@ async fn erasing_a_contact_takes_the_words_and_the_keys_of_files_and_leaves_the_
 
     // By the other name of the same person: both are known here.
     let lid = told["sender"]["lid"].as_str().unwrap();
-    assert_eq!(pair.erase(lid).await, (StatusCode::OK, json!({ "events": 2, "references": 1 })));
+    assert_eq!(pair.erase(lid).await, (StatusCode::OK, json!({ "events": 2, "references": 1, "messages": 0 })));
     assert_eq!(pair.left().await, [false, false, true]);
     let id = InstanceId::parse(&pair.instance).unwrap();
     let cipher = pair.gateway.cipher(&pair.instance).await;
     let mut conn = pair.gateway.database.pool().acquire().await.unwrap();
     assert!(message_reference::media(&mut conn, &cipher, id, &picture).await.unwrap().is_none());
 
-    assert_eq!(pair.erase(&pair.other_id()).await, (StatusCode::OK, json!({ "events": 0, "references": 0 })));
+    assert_eq!(
+        pair.erase(&pair.other_id()).await,
+        (StatusCode::OK, json!({ "events": 0, "references": 0, "messages": 0 }))
+    );
     let (status, page) = pair.gateway.client.call(reqwest::Method::GET, "/v2/audit", &json!({})).await;
     assert_eq!(status, StatusCode::OK, "{page}");
     assert!(page["entries"].as_array().unwrap().iter().any(|entry| {
-        entry["action"] == "contact.erased" && entry["detail"] == json!({ "events": 2, "references": 1 })
+        entry["action"] == "contact.erased" && entry["detail"] == json!({ "events": 2, "references": 1, "messages": 0 })
     }));
     assert!(!page.to_string().contains(&pair.other), "the audit log holds no number");
     pair.gateway.stop().await;
