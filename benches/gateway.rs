@@ -51,6 +51,8 @@ use wagate::store::token::{self, Holder};
 use wagate::store::vault::Vault;
 use wagate::store::{MIGRATOR, Store, StoreError};
 use wagate::supervisor::{LogoutOutcome, PasskeyRefusal, QrRefusal, SupervisorError};
+use wagate::webhook::sender::Sender;
+use wagate::webhook::target::SystemNames;
 
 const ROUNDS: usize = 7;
 const CONNECTIONS: u32 = 16;
@@ -212,6 +214,7 @@ async fn gateway() -> (SocketAddr, Token, Bytes) {
         rng,
         forwarder: Forwarder::new(Duration::from_secs(1), NodeSecret::new(SecretBox::default()))
             .expect("a client is built"),
+        webhooks: Sender::new(&config.webhook, Arc::new(SystemNames)).expect("a client is built"),
         server_name: "bench".into(),
         public_url: "http://127.0.0.1".into(),
     };

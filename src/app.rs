@@ -25,6 +25,7 @@ use crate::cluster::passport::NodeSecret;
 use crate::cluster::{Boots, Cluster, NodeSettings};
 use crate::config::{self, Config};
 use crate::domain::clock::Clock;
+use crate::domain::lease::NodeId;
 use crate::engine::whatsapp::{self, WhatsApp};
 use crate::lifecycle::Lifecycle;
 use crate::limit::Ticks;
@@ -33,7 +34,11 @@ use crate::store::event::{Keeper, Lookout};
 use crate::store::vault::Vault;
 use crate::store::{Store, StoreError, cluster_secret, node};
 use crate::supervisor::{Supervisor, SupervisorDeps};
-use crate::telemetry::metrics::{Exposition, Meters, Readings};
+use crate::telemetry::metrics::{Exposition, Meters, Readings, WebhookMeter};
+use crate::webhook;
+use crate::webhook::outbox::{Outbox, OutboxParts};
+use crate::webhook::sender::Sender;
+use crate::webhook::target::SystemNames;
 
 pub(crate) mod data_dir;
 mod first_start;
@@ -126,15 +131,18 @@ impl Application {
         );
 
         let (sessions, node) = (supervisor.clone(), cluster.clone());
+        let sender = Sender::new(&config.webhook, Arc::new(SystemNames))?;
+        let webhook_meter = WebhookMeter::default();
         let state = Data::new(ApiState::new(ApiParts {
             config: &config,
             store: store.clone(),
-            vault,
+            vault: Arc::clone(&vault),
             sessions: Arc::new(supervisor),
             forwarder: Forwarder::new(forward_timeout(&config.engine), secret)?,
-            clock,
+            clock: Arc::clone(&clock),
+            webhooks: sender.clone(),
             ticks: Ticks::monotonic(),
-            rng,
+            rng: StdRng::from_rng(&mut rng),
             server_name: cluster.name().to_owned(),
             public_url: public_url(&config.server, address),
         })?);
@@ -144,7 +152,26 @@ impl Application {
         let upkeep = Upkeep { state: state.clone(), revocation_interval: config.limits.revocation_interval };
         lifecycle.tasks.spawn(upkeep.run(lifecycle.stop.clone()));
 
-        let exposition = Data::new(exposition(&state, &sessions, &store, &node));
+        let outbox = Outbox::new(OutboxParts {
+            store: store.clone(),
+            vault: Arc::clone(&vault),
+            sender,
+            clock: Arc::clone(&clock),
+            node: living_node(&node),
+            config: config.webhook.clone(),
+            meter: webhook_meter.clone(),
+            rng: StdRng::from_rng(&mut rng),
+        });
+        lifecycle.tasks.spawn(outbox.run(lifecycle.stop.clone()));
+        let webhook_upkeep = webhook::upkeep::Upkeep {
+            store: store.clone(),
+            clock,
+            config: config.webhook.clone(),
+            meter: webhook_meter.clone(),
+        };
+        lifecycle.tasks.spawn(webhook_upkeep.run(lifecycle.stop.clone()));
+
+        let exposition = Data::new(exposition(&state, &sessions, &store, &node, &webhook_meter));
         let configure_operator = move |state: &Data<ApiState>| api::configure_operator(state, &exposition);
         let operator_address = operator.local_addr()?;
         let servers = vec![
@@ -332,13 +359,20 @@ fn node_settings(config: &config::Node, address: SocketAddr) -> NodeSettings {
 }
 
 /// What `/metrics` tells: every meter, and what is read when it is asked for.
-fn exposition(state: &Data<ApiState>, sessions: &Supervisor, store: &Store, cluster: &Cluster) -> Exposition {
+fn exposition(
+    state: &Data<ApiState>,
+    sessions: &Supervisor,
+    store: &Store,
+    cluster: &Cluster,
+    webhooks: &WebhookMeter,
+) -> Exposition {
     let meters = Meters {
         http: state.meter(),
         sessions: sessions.meter(),
         pool: store.meter(),
         lease: cluster.meter(),
         events: store.events(),
+        webhooks,
     };
     let (state, sessions, store, cluster) = (state.clone(), sessions.clone(), store.clone(), cluster.clone());
     Exposition::new(meters, move || {
@@ -354,6 +388,12 @@ fn exposition(state: &Data<ApiState>, sessions: &Supervisor, store: &Store, clus
             event_streams: state.streams_open(),
         }
     })
+}
+
+/// The id this node is registered under, while it is.
+fn living_node(cluster: &Cluster) -> Arc<dyn Fn() -> Option<NodeId> + Send + Sync> {
+    let cluster = cluster.clone();
+    Arc::new(move || cluster.tenure().map(|tenure| tenure.node_id))
 }
 
 /// What this node and the others on its database know each other by.

@@ -114,6 +114,15 @@ pub enum ApiError {
     /// The token is absent or another holder's, or too dead for what is asked of it.
     #[error("There is no such token.")]
     TokenNotFound,
+    /// The webhook is absent, deleted, or another account's.
+    #[error("There is no such webhook.")]
+    WebhookNotFound,
+    /// The account has all the webhooks it may have.
+    #[error("There are {max} webhooks already; delete some before another is made.")]
+    TooManyWebhooks {
+        /// How many.
+        max: u32,
+    },
     /// The token was rotated before and is on its way out.
     #[error("This token was replaced already. Revoke it, or rotate the one that replaced it.")]
     TokenRotated,
@@ -221,10 +230,15 @@ impl ApiError {
         match self {
             Self::MalformedBody(_) | Self::ConflictingParameter { .. } | Self::Parameters(_) => StatusCode::BAD_REQUEST,
             Self::Unauthorized => StatusCode::UNAUTHORIZED,
-            Self::Forbidden { .. } | Self::QuotaReached { .. } | Self::TooManyTokens { .. } => StatusCode::FORBIDDEN,
-            Self::NotFound | Self::SessionNotFound | Self::TokenNotFound | Self::AccountNotFound => {
-                StatusCode::NOT_FOUND
-            }
+            Self::Forbidden { .. }
+            | Self::QuotaReached { .. }
+            | Self::TooManyTokens { .. }
+            | Self::TooManyWebhooks { .. } => StatusCode::FORBIDDEN,
+            Self::NotFound
+            | Self::SessionNotFound
+            | Self::TokenNotFound
+            | Self::WebhookNotFound
+            | Self::AccountNotFound => StatusCode::NOT_FOUND,
             Self::TokenRotated
             | Self::LastAccountKey
             | Self::AccountHasInstances { .. }
@@ -261,7 +275,7 @@ impl ApiError {
             Self::RateLimited(_) => "rate_limited",
             Self::SessionNotFound => "session_not_found",
             Self::Forbidden { .. } => "forbidden",
-            Self::QuotaReached { .. } | Self::TooManyTokens { .. } => "quota_reached",
+            Self::QuotaReached { .. } | Self::TooManyTokens { .. } | Self::TooManyWebhooks { .. } => "quota_reached",
             Self::SessionStatus(mismatch) => mismatch.code,
             Self::UpstreamUnreachable => "upstream_unreachable",
             Self::OwnerUnreachable | Self::Elsewhere { .. } => "owner_unreachable",
@@ -269,6 +283,7 @@ impl ApiError {
             Self::Busy => "busy",
             Self::Internal(_) => "internal_error",
             Self::TokenNotFound => "token_not_found",
+            Self::WebhookNotFound => "webhook_not_found",
             Self::TokenRotated => "token_rotated",
             Self::LastAccountKey => "last_account_key",
             Self::AccountNotFound => "account_not_found",
@@ -308,6 +323,8 @@ impl ApiError {
             | Self::TokenNotFound
             | Self::TokenRotated
             | Self::TooManyTokens { .. }
+            | Self::TooManyWebhooks { .. }
+            | Self::WebhookNotFound
             | Self::LastAccountKey
             | Self::AccountNotFound
             | Self::AccountHasInstances { .. }

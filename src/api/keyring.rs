@@ -20,8 +20,7 @@ use crate::store::{StoreError, account};
 use super::error::ApiError;
 use super::extract::{Call, Read};
 use super::respond;
-use super::respond::time;
-use super::session::maybe_time;
+use super::respond::{maybe_time, time};
 use super::state::ApiState;
 
 /// Live tokens of one holder at most: every node remembers each of them.

@@ -2,7 +2,8 @@
 //!
 //! [`extract::Call`] reads a request and makes the checks that come before any handler, in the order the contract gives
 //! them; a handler reads its parameters, finds its instance, calls one method of [`sessions::Sessions`] and responds;
-//! `answer` puts the common headers on and renders errors. One file per operation under [`auth`] and [`session`].
+//! `answer` puts the common headers on and renders errors. One file per operation under [`auth`], [`session`] and
+//! [`webhooks`].
 
 mod about;
 pub mod account;
@@ -33,6 +34,7 @@ pub mod state;
 mod stream;
 pub mod tokens;
 pub mod upkeep;
+pub mod webhooks;
 
 use actix_web::middleware::{Condition, from_fn};
 use actix_web::web::{self, Data, ServiceConfig};

@@ -28,6 +28,15 @@ pub(super) fn time<S: Serializer>(time: &DateTime<Utc>, serializer: S) -> Result
     serializer.serialize_str(&time.to_rfc3339_opts(SecondsFormat::Secs, true))
 }
 
+/// [`time`], or null.
+#[expect(clippy::ref_option, reason = "serde asks for a reference")]
+pub(super) fn maybe_time<S: Serializer>(moment: &Option<DateTime<Utc>>, serializer: S) -> Result<S::Ok, S::Error> {
+    match moment {
+        Some(moment) => time(moment, serializer),
+        None => serializer.serialize_none(),
+    }
+}
+
 /// One rendition of a code.
 pub(super) fn code(code: &QrCode, content_type: &'static str, rendition: &Rendition) -> HttpResponse {
     let digest = HeaderValue::from_maybe_shared(rendition.content_digest.clone()).expect("base64 is visible ASCII");

@@ -8,6 +8,7 @@ use super::error::ApiError;
 use super::extract::drain;
 use super::{
     about, account, admin, audit, auth, contacts, cors, docs, events, forward, health, metrics, openapi, session,
+    webhooks,
 };
 
 const READ: (&str, &[Method]) = ("GET, HEAD, POST", &[Method::GET, Method::HEAD, Method::POST]);
@@ -121,12 +122,37 @@ pub(super) fn add(config: &mut Routes<'_>) {
         .service(route("/v2/account/keys/rotate", POST, account::keys::rotate))
         .service(route("/v2/events", GET, events::read::read))
         .service(route("/v2/contacts/erase", POST, contacts::erase::erase))
-        .service(route("/v2/audit", GET, audit::page))
+        .service(route("/v2/audit", GET, audit::page));
+    add_webhooks(config);
+    config
         .service(route("/about", GET, about::about))
         .service(route("/openapi.json", GET, openapi::openapi))
         .service(route("/docs", GET, docs::page))
         .service(route("/docs/{file}", GET, docs::asset));
     add_health(config);
+}
+
+/// Adds what is about webhooks.
+fn add_webhooks(config: &mut Routes<'_>) {
+    config
+        .service(
+            resource("/v2/session/webhook", ALL)
+                .on(GET, session::webhook::show)
+                .on(POST, session::webhook::set)
+                .on(REVOKE, session::webhook::end),
+        )
+        .service(resource("/v2/webhooks", READ).on(GET, webhooks::list::list).on(POST, webhooks::create::create))
+        .service(
+            resource("/v2/webhooks/{webhook_id}", ALL)
+                .on(GET, webhooks::show::show)
+                .on(POST, webhooks::change::change)
+                .on(REVOKE, webhooks::delete::delete),
+        )
+        .service(route("/v2/webhooks/{webhook_id}/rotate-secret", POST, webhooks::rotate_secret::rotate_secret))
+        .service(route("/v2/webhooks/{webhook_id}/test", POST, webhooks::test::test))
+        .service(route("/v2/webhooks/{webhook_id}/deliveries", GET, webhooks::deliveries::deliveries))
+        .service(route("/v2/webhooks/{webhook_id}/dead-letters", GET, webhooks::dead_letters::dead_letters))
+        .service(route("/v2/webhooks/{webhook_id}/replay", POST, webhooks::replay::replay));
 }
 
 /// Adds what the operator's listener serves.

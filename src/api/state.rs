@@ -19,6 +19,7 @@ use crate::limit::{AddressKey, KeyedLimiter, Policy, Ticks};
 use crate::store::vault::Vault;
 use crate::store::{Store, StoreError, instance};
 use crate::telemetry::metrics::HttpMeter;
+use crate::webhook::sender::Sender;
 
 use super::auth::Rounds;
 use super::cors::Origins;
@@ -48,6 +49,8 @@ pub struct ApiParts<'a> {
     pub clock: Arc<dyn Clock>,
     /// The time limits go by.
     pub ticks: Ticks,
+    /// Makes the requests of tests of webhooks.
+    pub webhooks: Sender,
     /// Draws tokens and ids; seeded from the system's entropy in the product.
     pub rng: StdRng,
     /// What this node is called in answers.
@@ -66,6 +69,8 @@ pub struct ApiState {
     pub(crate) server_name: String,
     pub(crate) public_url: String,
     pub(crate) idempotency_key_ttl: TimeDelta,
+    pub(crate) webhooks: Sender,
+    pub(crate) webhooks_per_account: u32,
     pub(crate) source_url: String,
     pub(crate) tokens: Tokens,
     pub(crate) qr_limit: KeyedLimiter<(Uuid, InstanceId)>,
@@ -114,6 +119,8 @@ impl ApiState {
             server_name: parts.server_name,
             public_url: parts.public_url,
             idempotency_key_ttl: TimeDelta::from_std(limits.idempotency_key_ttl).unwrap_or(TimeDelta::MAX),
+            webhooks: parts.webhooks,
+            webhooks_per_account: limits.webhooks_per_account,
             source_url: parts.config.server.source_url.clone(),
             rounds: Rounds::default(),
             streams: Arc::new(Streams::new(&parts.config.events)),

@@ -10,7 +10,7 @@ mod validate;
 
 pub use load::{ConfigError, Origin, Overrides, load};
 pub use sections::{
-    Config, Data, Database, Engine, Events, Limits, Log, LogFormat, Node, Operator, Server, Session, Vault,
+    Config, Data, Database, Engine, Events, Limits, Log, LogFormat, Node, Operator, Server, Session, Vault, Webhook,
 };
 
 /// The defaults, as the text users see.

@@ -32,6 +32,8 @@ pub struct Config {
     pub node: Node,
     /// `[events]`
     pub events: Events,
+    /// `[webhook]`
+    pub webhook: Webhook,
     /// `[limits]`
     pub limits: Limits,
     /// `[log]`
@@ -223,6 +225,33 @@ pub struct Events {
     pub max_streams_per_account: usize,
 }
 
+/// `[webhook]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Webhook {
+    /// Deliveries under way at once, on a node and to one webhook.
+    pub concurrency: u32,
+    /// See the key before.
+    pub concurrency_per_webhook: u32,
+    /// How long a delivery may take.
+    #[serde(deserialize_with = "duration::deserialize")]
+    pub timeout: Duration,
+    /// How often a node looks for what other nodes logged, and for what is due again.
+    #[serde(deserialize_with = "duration::deserialize")]
+    pub poll_interval: Duration,
+    /// Networks that webhooks may lead to besides the public internet, such as "10.0.0.0/8".
+    pub allow_private: Vec<String>,
+    /// A webhook that has failed for this long is disabled.
+    #[serde(deserialize_with = "duration::deserialize")]
+    pub disable_after: Duration,
+    /// How long the log of deliveries is kept, and events that were given up.
+    #[serde(deserialize_with = "duration::deserialize")]
+    pub delivery_retention: Duration,
+    /// See the key before.
+    #[serde(deserialize_with = "duration::deserialize")]
+    pub dead_letter_retention: Duration,
+}
+
 /// `[limits]`
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -253,6 +282,8 @@ pub struct Limits {
     /// for ten minutes only.
     #[serde(deserialize_with = "duration::deserialize")]
     pub idempotency_key_ttl: Duration,
+    /// Webhooks of one account.
+    pub webhooks_per_account: u32,
 }
 
 /// `[log]`

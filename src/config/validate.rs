@@ -36,6 +36,7 @@ pub(super) fn validate(config: &Config) -> Result<(), Refused> {
     session(config)?;
     node(config)?;
     events(config)?;
+    webhook(config)?;
     limits(config)
 }
 
@@ -147,6 +148,21 @@ fn node(config: &Config) -> Result<(), Refused> {
     )
 }
 
+fn webhook(config: &Config) -> Result<(), Refused> {
+    let webhook = &config.webhook;
+    require(webhook.concurrency > 0, "webhook.concurrency", "it must be at least 1")?;
+    require(webhook.concurrency_per_webhook > 0, "webhook.concurrency_per_webhook", "it must be at least 1")?;
+    positive("webhook.timeout", webhook.timeout)?;
+    require(webhook.timeout <= Duration::from_secs(30), "webhook.timeout", "it must be 30s at most")?;
+    positive("webhook.poll_interval", webhook.poll_interval)?;
+    positive("webhook.disable_after", webhook.disable_after)?;
+    for network in &webhook.allow_private {
+        let fits = Network::parse(network).is_some();
+        require(fits, "webhook.allow_private", "each must be an address or a network, as 10.0.0.0/8")?;
+    }
+    Ok(())
+}
+
 fn limits(config: &Config) -> Result<(), Refused> {
     let limits = &config.limits;
     for (key, number) in [
@@ -196,6 +212,9 @@ mod tests {
             ("session.logins_per_second", |c| c.session.logins_per_second = 0),
             ("node.lease_trust", |c| c.node.lease_trust = c.node.lease_ttl),
             ("node.lease_trust", |c| c.node.lease_renew_interval = c.node.lease_trust),
+            ("webhook.concurrency", |c| c.webhook.concurrency = 0),
+            ("webhook.timeout", |c| c.webhook.timeout = Duration::from_mins(1)),
+            ("webhook.allow_private", |c| c.webhook.allow_private = vec!["everything".into()]),
             ("limits.qr_burst", |c| c.limits.qr_burst = 0),
             ("limits.revocation_interval", |c| c.limits.revocation_interval = Duration::from_secs(6)),
         ];

@@ -18,4 +18,5 @@ pub mod qr_code;
 pub mod receipt;
 pub mod session;
 pub mod token;
+pub mod webhook;
 mod words;

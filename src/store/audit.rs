@@ -49,6 +49,20 @@ pub enum Action {
     KeyRevoked,
     /// An account key was replaced by another.
     KeyRotated,
+    /// A webhook was created.
+    WebhookCreated,
+    /// A webhook was changed.
+    WebhookChanged,
+    /// A webhook was deleted.
+    WebhookDeleted,
+    /// A webhook got another secret.
+    WebhookSecretRotated,
+    /// A webhook was told something for a test.
+    WebhookTested,
+    /// Events were to be told to a webhook again.
+    WebhookReplayed,
+    /// The gateway sends a webhook nothing more.
+    WebhookDisabled,
     /// An account was created.
     AccountCreated,
     /// An account's name, settings or quota were changed.
@@ -77,6 +91,13 @@ impl Action {
         Self::KeyMinted,
         Self::KeyRevoked,
         Self::KeyRotated,
+        Self::WebhookCreated,
+        Self::WebhookChanged,
+        Self::WebhookDeleted,
+        Self::WebhookSecretRotated,
+        Self::WebhookTested,
+        Self::WebhookReplayed,
+        Self::WebhookDisabled,
         Self::AccountCreated,
         Self::AccountChanged,
         Self::AccountDeleted,
@@ -102,6 +123,13 @@ impl Action {
             Self::KeyMinted => "key.minted",
             Self::KeyRevoked => "key.revoked",
             Self::KeyRotated => "key.rotated",
+            Self::WebhookCreated => "webhook.created",
+            Self::WebhookChanged => "webhook.changed",
+            Self::WebhookDeleted => "webhook.deleted",
+            Self::WebhookSecretRotated => "webhook.secret_rotated",
+            Self::WebhookTested => "webhook.tested",
+            Self::WebhookReplayed => "webhook.replayed",
+            Self::WebhookDisabled => "webhook.disabled",
             Self::AccountCreated => "account.created",
             Self::AccountChanged => "account.changed",
             Self::AccountDeleted => "account.deleted",
@@ -155,6 +183,28 @@ pub async fn append(conn: &mut PgConnection, entry: &Entry<'_>) -> Result<(), St
     .map_err(StoreError::while_("append to the audit log"))
 }
 
+/// Appends what the gateway did by itself.
+pub async fn append_own(
+    conn: &mut PgConnection,
+    at: DateTime<Utc>,
+    (account, instance): (AccountId, Option<InstanceId>),
+    action: Action,
+    detail: Value,
+) -> Result<(), StoreError> {
+    sqlx::query!(
+        "INSERT INTO audit_log (at, account_id, instance_id, actor, action, detail) VALUES ($1, $2, $3, 'gateway', $4, $5)",
+        at,
+        account.0,
+        instance.as_ref().map(InstanceId::as_str),
+        action.as_str(),
+        detail,
+    )
+    .execute(conn)
+    .await
+    .map(|_| ())
+    .map_err(StoreError::while_("append to the audit log"))
+}
+
 /// A line as it stands in the log.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Line {
@@ -162,7 +212,7 @@ pub struct Line {
     pub id: i64,
     /// When.
     pub at: DateTime<Utc>,
-    /// By which kind of token.
+    /// By which kind of token, or by the gateway itself.
     pub actor: String,
     /// Its last four characters.
     pub actor_last4: Option<String>,

@@ -188,6 +188,6 @@ pub async fn count_runnable(conn: &mut PgConnection) -> Result<i64, StoreError> 
 }
 
 /// Reads an id that the database checked when it was written.
-pub(super) fn stored_id(text: &str) -> InstanceId {
+pub(in crate::store) fn stored_id(text: &str) -> InstanceId {
     InstanceId::parse(text).expect("the column's check admits ids only")
 }

@@ -33,6 +33,7 @@ pub mod pool;
 pub mod session;
 pub mod token;
 pub mod vault;
+pub mod webhook;
 
 pub use pool::{ConnectError, MIGRATOR};
 

@@ -10,7 +10,7 @@ use crate::domain::instance::InstanceId;
 use crate::domain::lease::NodeId;
 use crate::domain::session::{Desired, Reason, Status};
 
-use super::{StoreError, event};
+use super::{StoreError, event, webhook};
 
 /// A session as it is stored, and who runs it.
 #[derive(Debug, Clone)]
@@ -164,6 +164,7 @@ pub async fn erase(conn: &mut PgConnection, id: InstanceId, now: DateTime<Utc>) 
         .execute(&mut *conn)
         .await
         .map_err(StoreError::while_("erase the instance"))?;
+    webhook::delivery::erase_instance(conn, id).await?;
     sqlx::query!(
         "INSERT INTO retired_instance (id, retired_at) VALUES ($1, $2) ON CONFLICT (id) DO NOTHING",
         id.as_str(),

@@ -1,4 +1,4 @@
-//! `vault_canary` and `instance_key`: secrets at rest.
+//! `vault_canary`, `instance_key` and `account_key`: secrets at rest.
 //!
 //! Each instance has random keys of its own (`instance_key`), wrapped by a key-encryption key (KEK) that lives in a file
 //! outside the database. Deleting or replacing one makes everything sealed with it unreadable, in backups of the database
@@ -12,24 +12,28 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use parking_lot::Mutex;
+use secrecy::zeroize::Zeroizing;
+use secrecy::{ExposeSecret, SecretBox};
 use sqlx::{PgConnection, PgPool};
 use tokio::time::Instant;
 use tracing::{info, warn};
 
 use crate::config;
+use crate::domain::account::AccountId;
 use crate::domain::instance::InstanceId;
 
 use super::{Store, StoreError};
 
+mod account;
 mod cipher;
 mod instance_key;
 mod kek;
 mod rewrap;
 
-pub use cipher::{CipherError, InstanceCipher};
+pub use cipher::{AccountCipher, CipherError, InstanceCipher};
 pub use rewrap::{RewrappedBatch, Rotation};
 
-use cipher::Key;
+use cipher::{KEY_LENGTH, Key};
 use instance_key::Purpose;
 
 const CANARY_TABLE: &str = "vault_canary";
@@ -109,6 +113,15 @@ pub enum VaultError {
     DamagedKey {
         /// Whose key.
         id: InstanceId,
+        /// Why it does not open.
+        #[source]
+        source: CipherError,
+    },
+    /// So does an account's.
+    #[error("the key of account {id} is damaged")]
+    DamagedAccountKey {
+        /// Whose key.
+        id: AccountId,
         /// Why it does not open.
         #[source]
         source: CipherError,
@@ -213,6 +226,17 @@ impl Vault {
         }
     }
 
+    /// Wraps the key of an owner by the active key.
+    fn wrap_for(&self, (table, owner): (&str, &str), key: &Key) -> Vec<u8> {
+        let kek = self.keks.get(&self.active).expect("the active key is one of the keys");
+        let data = cipher::associated_data(table, owner, self.active.as_bytes());
+        cipher::seal(kek, &data, key.expose_secret())
+    }
+
+    fn kek(&self, id: &str) -> Result<&Key, VaultError> {
+        self.keks.get(id).ok_or_else(|| VaultError::Wrong { id: id.to_owned() })
+    }
+
     async fn plant_canary(&self, conn: &mut PgConnection, id: &str) -> Result<(), VaultError> {
         let sealed = cipher::seal(&self.keks[id], &cipher::associated_data(CANARY_TABLE, id, b""), CANARY);
         let (nonce, ciphertext) = sealed[1..].split_at(CANARY_NONCE_LENGTH);
@@ -240,6 +264,14 @@ impl fmt::Debug for Vault {
     }
 }
 
+/// Unwraps the key of an owner.
+fn unwrap_for((table, owner): (&str, &str), (kek_id, kek): (&str, &Key), wrapped: &[u8]) -> Result<Key, CipherError> {
+    let data = cipher::associated_data(table, owner, kek_id.as_bytes());
+    let bytes = Zeroizing::new(cipher::open(kek, &data, wrapped)?);
+    let bytes: &[u8; KEY_LENGTH] = bytes.as_slice().try_into().map_err(|_| CipherError::UnknownFormat)?;
+    Ok(SecretBox::init_with_mut(|key: &mut [u8; KEY_LENGTH]| *key = *bytes))
+}
+
 struct Canary {
     kek_id: String,
     nonce: Vec<u8>,
@@ -262,7 +294,8 @@ async fn canaries(conn: &mut PgConnection) -> Result<Vec<Canary>, StoreError> {
         Canary,
         r#"SELECT kek_id, nonce, ciphertext,
                   EXISTS (SELECT FROM instance_key
-                          WHERE vault_canary.kek_id IN (instance_key.kek_id, instance_key.content_kek_id)) AS "in_use!"
+                          WHERE vault_canary.kek_id IN (instance_key.kek_id, instance_key.content_kek_id))
+                  OR EXISTS (SELECT FROM account_key WHERE account_key.kek_id = vault_canary.kek_id) AS "in_use!"
            FROM vault_canary ORDER BY created_at, kek_id"#,
     )
     .fetch_all(conn)

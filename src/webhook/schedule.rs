@@ -6,6 +6,8 @@ use std::time::Duration;
 use chrono::TimeDelta;
 use rand::{Rng, RngExt as _};
 
+use crate::domain::webhook::Order;
+
 /// Pauses before the second attempt, the third, …
 const PAUSES: [TimeDelta; 9] = [
     TimeDelta::seconds(5),
@@ -26,8 +28,39 @@ const LONGEST_RETRY_AFTER: TimeDelta = TimeDelta::hours(1);
 /// A stream that is delivered in order waits through this many attempts at one event, about 35 minutes.
 pub const STRICT_ATTEMPTS: u32 = 4;
 
+/// A relaxed stream waits this long for one event, and then goes on without it.
+pub const RELAXED_WAIT: TimeDelta = TimeDelta::seconds(60);
+
 /// Attempts at one event in all, over three days; then it is parked.
 pub const ATTEMPTS: u32 = 10;
+
+/// What becomes of an event of a stream that could not be delivered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// The stream waits and tries it again after this long.
+    Again(TimeDelta),
+    /// The stream goes on; it is tried again beside it after this long.
+    Aside(TimeDelta),
+    /// The stream goes on, and it is given up.
+    Park,
+}
+
+/// The verdict after `failed` attempts, the first of which was `since` ago.
+pub fn verdict(
+    order: Order,
+    failed: u32,
+    since: TimeDelta,
+    retry_after: Option<Duration>,
+    rng: &mut impl Rng,
+) -> Verdict {
+    match (order, pause(failed, retry_after, rng)) {
+        (Order::Strict, Some(pause)) if failed < STRICT_ATTEMPTS => Verdict::Again(pause),
+        // Tried again later it would arrive out of its order.
+        (Order::Strict, Some(_)) | (Order::Strict | Order::Relaxed, None) => Verdict::Park,
+        (Order::Relaxed, Some(pause)) if since < RELAXED_WAIT => Verdict::Again(pause.min(RELAXED_WAIT - since)),
+        (Order::Relaxed, Some(pause)) => Verdict::Aside(pause),
+    }
+}
 
 /// The pause after `failed` attempts at an event; `None` once there is no further one. An endpoint that named a pause
 /// gets at least that, up to an hour.
@@ -64,6 +97,25 @@ mod tests {
     fn a_stream_in_order_waits_for_about_35_minutes() {
         let waited: TimeDelta = PAUSES.into_iter().take(STRICT_ATTEMPTS as usize - 1).sum();
         assert_eq!(waited, TimeDelta::minutes(35) + TimeDelta::seconds(5));
+    }
+
+    #[test]
+    fn a_strict_stream_gives_an_event_up_after_its_attempts_and_never_sets_one_aside() {
+        let mut rng = StdRng::seed_from_u64(3);
+        for failed in 1..STRICT_ATTEMPTS {
+            assert!(matches!(verdict(Order::Strict, failed, TimeDelta::days(1), None, &mut rng), Verdict::Again(_)));
+        }
+        assert_eq!(verdict(Order::Strict, STRICT_ATTEMPTS, TimeDelta::zero(), None, &mut rng), Verdict::Park);
+    }
+
+    #[test]
+    fn a_relaxed_stream_waits_for_a_minute_and_then_goes_on() {
+        let mut rng = StdRng::seed_from_u64(4);
+        let mut at = |failed, seconds| verdict(Order::Relaxed, failed, TimeDelta::seconds(seconds), None, &mut rng);
+        assert!(matches!(at(1, 0), Verdict::Again(pause) if pause <= TimeDelta::seconds(6)));
+        assert_eq!(at(2, 5), Verdict::Again(TimeDelta::seconds(55)), "and not the five minutes of the schedule");
+        assert!(matches!(at(3, 60), Verdict::Aside(pause) if pause >= TimeDelta::minutes(24)));
+        assert_eq!(at(ATTEMPTS, 60), Verdict::Park);
     }
 
     #[test]

@@ -6,8 +6,10 @@
 //! URL itself pass by a resolver; [`Guard::vet`] judges them, after the URL parser has brought every spelling
 //! (`0177.1`, `2130706433`, `[::ffff:127.0.0.1]`) into one.
 
+use std::future::Future;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -102,6 +104,20 @@ impl Guard {
         is_public(address) || self.allowed.iter().any(|network| network.contains(address))
     }
 
+    /// What was refused when it was dialled, if `error` says that something was.
+    pub fn refusal(error: &(dyn std::error::Error + 'static)) -> Option<TargetError> {
+        let mut cause = Some(error);
+        while let Some(error) = cause {
+            let inner = error.downcast_ref::<io::Error>().and_then(|error| error.get_ref());
+            let refused = error.downcast_ref::<TargetError>();
+            if let Some(refused) = refused.or_else(|| inner.and_then(|inner| inner.downcast_ref::<TargetError>())) {
+                return Some(*refused);
+            }
+            cause = error.source();
+        }
+        None
+    }
+
     fn opens_neighbours(&self) -> bool {
         !self.allowed.is_empty()
     }
@@ -132,10 +148,27 @@ fn is_public(address: IpAddr) -> bool {
     }
 }
 
+/// How a name becomes addresses: the system's way, or a test's.
+pub trait Names: Send + Sync + 'static {
+    /// The addresses of a name; their ports mean nothing.
+    fn look_up(&self, name: &str) -> Pin<Box<dyn Future<Output = io::Result<Vec<SocketAddr>>> + Send>>;
+}
+
+/// The names that the system knows.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct SystemNames;
+
+impl Names for SystemNames {
+    fn look_up(&self, name: &str) -> Pin<Box<dyn Future<Output = io::Result<Vec<SocketAddr>>> + Send>> {
+        let name = name.to_owned();
+        Box::pin(async move { Ok(tokio::net::lookup_host((name.as_str(), 0)).await?.collect()) })
+    }
+}
+
 /// An HTTP client that dials what `guard` admits, follows no redirect and uses no proxy of the environment.
-pub fn client(guard: &Guard, timeout: Duration) -> Result<reqwest::Client, reqwest::Error> {
+pub fn client(guard: &Guard, timeout: Duration, names: Arc<dyn Names>) -> Result<reqwest::Client, reqwest::Error> {
     reqwest::Client::builder()
-        .dns_resolver(Arc::new(Resolver { guard: guard.clone() }))
+        .dns_resolver(Arc::new(Resolver { guard: guard.clone(), names }))
         .redirect(Policy::none())
         .no_proxy()
         .referer(false)
@@ -149,13 +182,15 @@ pub fn client(guard: &Guard, timeout: Duration) -> Result<reqwest::Client, reqwe
 /// Resolves names and gives out vetted addresses only.
 struct Resolver {
     guard: Guard,
+    names: Arc<dyn Names>,
 }
 
 impl Resolve for Resolver {
     fn resolve(&self, name: Name) -> Resolving {
         let guard = self.guard.clone();
+        let found = self.names.look_up(name.as_str());
         Box::pin(async move {
-            let found: Vec<SocketAddr> = tokio::net::lookup_host((name.as_str(), 0)).await?.collect();
+            let found = found.await?;
             let vetted: Vec<SocketAddr> = found.into_iter().filter(|found| guard.admits(found.ip())).collect();
             if vetted.is_empty() {
                 return Err(
@@ -275,9 +310,10 @@ mod tests {
     #[tokio::test]
     async fn a_name_that_resolves_to_this_host_is_refused_when_it_is_dialled() {
         let name = || "localhost".parse::<Name>().unwrap();
-        let refused = Resolver { guard: Guard::default() }.resolve(name()).await.err().unwrap();
+        let resolver = |guard| Resolver { guard, names: Arc::new(SystemNames) };
+        let refused = resolver(Guard::default()).resolve(name()).await.err().unwrap();
         assert_eq!(refused.to_string(), TargetError::NotPublic.to_string());
         let loopback = Guard::new(["127.0.0.0/8", "::1"].map(|text| Network::parse(text).unwrap()));
-        assert!(Resolver { guard: loopback }.resolve(name()).await.is_ok());
+        assert!(resolver(loopback).resolve(name()).await.is_ok());
     }
 }

@@ -45,3 +45,5 @@ mod supervisor;
 mod support;
 #[cfg(feature = "sandbox")]
 mod vault_rotation;
+#[cfg(feature = "sandbox")]
+mod webhooks;

@@ -1,6 +1,6 @@
 //! The end of an account: its keys and tokens die at once, its instances are erased one after the other.
 //!
-//! The row is only marked, for the audit log names it. Whatever instances remain are the work of
+//! Its webhooks and the key of their secrets go with it. The row is only marked, for the audit log names it. Whatever instances remain are the work of
 //! [`Erasure`](crate::api::erasure::Erasure), which rereads what is left to do and so survives any restart.
 
 use actix_web::HttpResponse;
@@ -13,6 +13,7 @@ use crate::api::extract::OperatorCall;
 use crate::api::respond;
 use crate::domain::account::AccountId;
 use crate::store::audit::Action;
+use crate::store::webhook::endpoint;
 use crate::store::{StoreError, account, instance};
 
 #[derive(Serialize)]
@@ -39,6 +40,8 @@ pub async fn delete(call: OperatorCall) -> Result<HttpResponse, ApiError> {
         if count > 0 && !force {
             return Err(ApiError::AccountHasInstances { count });
         }
+        endpoint::delete_of_account(&mut tx, id).await?;
+        call.state.vault.shred_account(&mut tx, id).await?;
         account::mark_deleted(&mut tx, id, call.state.clock.now()).await?;
         call.record(&mut tx, Action::AccountDeleted, id, json!({ "force": force, "instances": count })).await?;
         tx.commit().await.map_err(StoreError::while_("keep the end of an account"))?;

@@ -260,6 +260,11 @@ impl Call {
         }
     }
 
+    /// What the path holds at a place of its pattern.
+    pub fn path(&self, name: &str) -> Option<&str> {
+        self.request.match_info().get(name)
+    }
+
     /// The headers it came with.
     pub fn headers(&self) -> &HeaderMap {
         self.request.headers()

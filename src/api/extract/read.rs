@@ -201,7 +201,12 @@ impl<'a> Read<'a> {
     }
 
     /// Values that `parse` reads, separated by commas or in an array.
-    fn list<T>(&mut self, name: &'static str, what: &str, parse: impl Fn(&str) -> Option<T>) -> Option<Vec<T>> {
+    pub(in crate::api) fn list<T>(
+        &mut self,
+        name: &'static str,
+        what: &str,
+        parse: impl Fn(&str) -> Option<T>,
+    ) -> Option<Vec<T>> {
         let values: Option<Vec<T>> = match self.parameters.get(name)? {
             Value::String(text) => text.split(',').map(|word| parse(word.trim())).collect(),
             Value::Array(words) => words.iter().map(|word| word.as_str().and_then(&parse)).collect(),

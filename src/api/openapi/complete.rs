@@ -98,7 +98,7 @@ fn complete_operation(method: &str, operation: &mut Value) {
     let (mut placed, mut fields) = (Vec::new(), Map::new());
     for parameter in parameters {
         let parameter = described(parameter);
-        if parameter["in"] == "header" {
+        if parameter["in"] == "header" || parameter["in"] == "path" {
             placed.push(parameter);
             continue;
         }
@@ -133,6 +133,9 @@ fn complete_response(response: &mut Value, is_public: bool) {
 /// A parameter with what is said of it everywhere, and without the `null` that an `Option` brings: an empty value is an
 /// absent one, in a query too.
 fn described(mut parameter: Value) -> Value {
+    if parameter["name"] == "webhook_id" && parameter.get("description").is_none() {
+        parameter["description"] = "The webhook.".into();
+    }
     let schema = &mut parameter["schema"];
     if let Some(types) = schema["type"].as_array() {
         let first = types.iter().find(|of| *of != "null").cloned();

@@ -30,8 +30,10 @@ use bytes::Bytes;
 use serde_json::Value;
 use utoipa::OpenApi;
 
+use crate::domain::event::Envelope;
+
 use super::respond::{self, Cached};
-use super::{about, account, audit, auth, contacts, docs, events, health, session};
+use super::{about, account, audit, auth, contacts, docs, events, health, session, webhooks};
 
 pub(super) mod answers;
 mod codes;
@@ -73,6 +75,19 @@ pub(super) use codes::ErrorCode;
         events::read::read,
         contacts::erase::erase,
         audit::page,
+        session::webhook::show,
+        session::webhook::set,
+        session::webhook::end,
+        webhooks::list::list,
+        webhooks::create::create,
+        webhooks::show::show,
+        webhooks::change::change,
+        webhooks::delete::delete,
+        webhooks::rotate_secret::rotate_secret,
+        webhooks::test::test,
+        webhooks::deliveries::deliveries,
+        webhooks::dead_letters::dead_letters,
+        webhooks::replay::replay,
         health::live,
         health::ready,
         about::about,
@@ -80,11 +95,12 @@ pub(super) use codes::ErrorCode;
         docs::page,
         docs::asset,
     ),
-    components(schemas(ErrorCode, super::error::ErrorBody)),
+    components(schemas(ErrorCode, super::error::ErrorBody, Envelope)),
     tags(
         (name = "Linking", description = "Linking a device by QR code, by typing a code, by a page for others."),
         (name = "Sessions", description = "Instances and the life of their connection."),
         (name = "Events", description = "What happened to an instance: a numbered log, read in pages or as it grows."),
+        (name = "Webhooks", description = "Where an account is told of events; each request's body is an `Envelope`."),
         (name = "Contacts", description = "People and groups that an instance has to do with."),
         (name = "Tokens", description = "What reaches one instance and nothing else."),
         (name = "Account", description = "The account itself: settings, keys, and what was done in its name."),

@@ -14,6 +14,7 @@ use crate::api::extract::{Call, Read};
 use crate::api::idempotency::{Claim, Kept, REPLAYED, SECRET_KEPT, Turn};
 use crate::api::openapi::answers::{Conflicting, EveryRoute, OfStatus};
 use crate::api::respond::{self, time};
+use crate::api::webhooks;
 use crate::domain::instance::InstanceId;
 use crate::domain::session::{Desired, Saved, Status, notice};
 use crate::domain::token::{Scope, Token, TokenKind};
@@ -22,6 +23,7 @@ use crate::store::idempotency::Answer;
 use crate::store::instance::{self, Instance};
 use crate::store::token::{self, Holder};
 use crate::store::{account, event, kept_secret, lease, session};
+use crate::webhook::target::Guard;
 use utoipa::ToSchema;
 
 use super::metadata;
@@ -56,6 +58,7 @@ struct Wish {
     name: Option<String>,
     metadata: Map<String, Value>,
     desired: Desired,
+    webhooks: Vec<webhooks::wish::Wish>,
 }
 
 /// Creates an instance.
@@ -75,7 +78,8 @@ struct Wish {
         ("metadata" = Option<Object>, Query, description = "Kept with the instance and told with it.",
             example = json!({"tier": 1})),
         ("start" = Option<bool>, Query, description = "Whether to start it at once; true unless given.", example = true),
-        ("config" = Option<Object>, Query, description = "Settings; today only empty `webhooks` and a null `proxy`."),
+        ("config" = Option<Object>, Query, description = "Settings: `webhooks`, in WAHA's shape, and a \
+            null `proxy`.", example = json!({"webhooks": [{"url": "https://example.com/hooks/wa", "events": ["message"]}]})),
     ),
     responses(
         (status = 201, description = "The new instance.", body = Created, headers(("Idempotency-Replayed"))),
@@ -86,7 +90,7 @@ struct Wish {
 pub async fn create(call: Call) -> Result<HttpResponse, ApiError> {
     let mut read = call.read();
     let key = call.idempotency_key(&mut read);
-    let wish = wish(read)?;
+    let wish = wish(read, call.state.webhooks.guard())?;
     call.account_key()?;
     let claim = match call.claim(key, OPERATION, &wish.request()).await? {
         Turn::Ours(claim) => claim,
@@ -127,7 +131,8 @@ async fn start(call: &Call, id: InstanceId) {
 impl Wish {
     /// What makes two requests the same.
     fn request(&self) -> Value {
-        json!({ "name": self.name, "metadata": self.metadata, "desired": self.desired })
+        let webhooks: Vec<Value> = self.webhooks.iter().map(webhooks::wish::Wish::request).collect();
+        json!({ "name": self.name, "metadata": self.metadata, "desired": self.desired, "webhooks": webhooks })
     }
 
     /// Where a new instance stands: what was wished for, before anything has come of it.
@@ -139,26 +144,41 @@ impl Wish {
     }
 }
 
-fn wish(mut read: Read<'_>) -> Result<Wish, ApiError> {
+fn wish(mut read: Read<'_>, guard: &Guard) -> Result<Wish, ApiError> {
     let name = read.text("name", MAX_NAME).map(ToOwned::to_owned);
     let metadata = read.object("metadata").unwrap_or_default();
     if let Some(problem) = metadata::problem(&metadata) {
         read.wrong::<()>("metadata", problem);
     }
     let start = read.boolean("start").unwrap_or(true);
-    if let Some(config) = read.object("config") {
-        // Said now rather than ignored: neither can be set yet.
-        let unset = |value: &Value| value.is_null() || value == &json!([]);
-        if !config.iter().all(|(key, value)| matches!(key.as_str(), "webhooks" | "proxy") && unset(value)) {
-            read.wrong::<()>("config", "may only hold an empty webhooks and a null proxy");
+    let webhooks = read.object("config").and_then(|config| match webhooks_of(&config, guard) {
+        Ok(webhooks) => Some(webhooks),
+        Err(problem) => read.wrong("config", &problem),
+    });
+    read.finish()?;
+    let desired = if start { Desired::Running } else { Desired::Stopped };
+    Ok(Wish { name, metadata, desired, webhooks: webhooks.unwrap_or_default() })
+}
+
+/// The webhooks within the settings; on failure, words that follow `config`.
+fn webhooks_of(config: &Map<String, Value>, guard: &Guard) -> Result<Vec<webhooks::wish::Wish>, String> {
+    let mut wishes = Vec::new();
+    for (key, value) in config {
+        match (key.as_str(), value) {
+            ("webhooks", Value::Array(given)) => {
+                wishes =
+                    given.iter().map(|given| webhooks::wish::Wish::of_waha(given, guard)).collect::<Result<_, _>>()?;
+            }
+            ("webhooks" | "proxy", Value::Null) => {}
+            // Said now rather than ignored: a proxy cannot be set yet.
+            (_, _) => return Err("may only hold a list of webhooks and a null proxy".to_owned()),
         }
     }
-    read.finish()?;
-    Ok(Wish { name, metadata, desired: if start { Desired::Running } else { Desired::Stopped } })
+    Ok(wishes)
 }
 
 /// All rows of a new instance, or none; the answer among them, if it will be asked for again.
-async fn insert(call: &Call, wish: Wish, claim: &Claim) -> Result<(InstanceId, Created), ApiError> {
+async fn insert(call: &Call, mut wish: Wish, claim: &Claim) -> Result<(InstanceId, Created), ApiError> {
     // PostgreSQL keeps microseconds; what is answered now is what is answered later.
     let now = call.state.clock.now().trunc_subsecs(6);
     let account_id = call.caller.account_id;
@@ -173,6 +193,10 @@ async fn insert(call: &Call, wish: Wish, claim: &Claim) -> Result<(InstanceId, C
     let id = instance.id;
     session::insert(&mut tx, id, wish.desired, now).await?;
     lease::insert(&mut tx, id).await?;
+    for webhook in std::mem::take(&mut wish.webhooks) {
+        let (made, _) = webhook.make(call, &mut tx, (Some(id), false), now).await?;
+        call.record(&mut tx, Action::WebhookCreated, id, json!({ "webhook_id": made.id })).await?;
+    }
     let cipher = call.state.vault.cipher(&mut tx, id).await?;
     let first = notice::created(id, &Saved::new(wish.desired, wish.status(), now));
     event::begin(&mut tx, &cipher, id, vec![first]).await?;

@@ -1,19 +1,24 @@
 //! What a client sees of an instance and its session.
 
+use std::collections::HashMap;
+
 use chrono::{DateTime, Utc};
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 use serde_json::Value;
+use sqlx::PgConnection;
 use utoipa::ToSchema;
 
 use crate::api::error::ApiError;
 use crate::api::extract::Call;
-use crate::api::respond::time;
+use crate::api::respond::{maybe_time, time};
+use crate::api::webhooks::document::Listed;
 use crate::domain::instance::InstanceId;
 use crate::domain::profile::Profile;
 use crate::domain::qr_code::MAX_ATTEMPTS;
 use crate::domain::session::{Desired, Reason, SessionView, Status};
 use crate::store::event;
 use crate::store::instance::{self, Instance};
+use crate::store::webhook::endpoint;
 
 /// An instance and its session.
 #[derive(Serialize, ToSchema)]
@@ -86,17 +91,17 @@ struct Liveness {
     last_event_at: Option<DateTime<Utc>>,
 }
 
-/// The settings of an instance. Neither webhooks nor proxies can be set yet.
+/// The settings of an instance. A proxy cannot be set yet.
 #[derive(Serialize, ToSchema)]
 struct Config {
-    #[schema(value_type = Vec<Object>, max_items = 0)]
-    webhooks: [(); 0],
+    /// The webhooks that are told of this instance alone.
+    webhooks: Vec<Listed>,
     #[schema(value_type = Option<Object>, required = true)]
     proxy: Option<()>,
 }
 
 impl Info {
-    pub(super) fn new(instance: Instance, view: SessionView, server_name: &str) -> Self {
+    pub(super) fn new(instance: Instance, view: SessionView, webhooks: Vec<Listed>, server_name: &str) -> Self {
         let qr = Qr::of(&view);
         Self {
             instance_id: instance.id,
@@ -115,7 +120,7 @@ impl Info {
                 last_seen_at: view.liveness.last_seen_at,
                 last_event_at: view.liveness.last_event_at,
             },
-            config: Config { webhooks: [], proxy: None },
+            config: Config { webhooks, proxy: None },
             metadata: instance.metadata,
             created_at: instance.created_at,
         }
@@ -129,8 +134,24 @@ impl Info {
         view.liveness.last_event_at = last_at.get(&view.instance_id).copied();
         let instance = instance::find(&mut conn, call.caller.account_id, view.instance_id).await?;
         let instance = instance.ok_or(ApiError::SessionNotFound)?;
-        Ok(Self::new(instance, view, &call.state.server_name))
+        let webhooks = webhooks(call, &mut conn, &[instance.id]).await?.remove(&instance.id).unwrap_or_default();
+        Ok(Self::new(instance, view, webhooks, &call.state.server_name))
     }
+}
+
+/// The webhooks of each of these instances.
+pub(super) async fn webhooks(
+    call: &Call,
+    conn: &mut PgConnection,
+    ids: &[InstanceId],
+) -> Result<HashMap<InstanceId, Vec<Listed>>, ApiError> {
+    let mut listed: HashMap<InstanceId, Vec<Listed>> = HashMap::new();
+    for endpoint in endpoint::of_instances(conn, call.caller.account_id, ids).await? {
+        if let Some(id) = endpoint.instance_id {
+            listed.entry(id).or_default().push(Listed::of(call, conn, &endpoint).await?);
+        }
+    }
+    Ok(listed)
 }
 
 impl From<Profile> for Me {
@@ -175,16 +196,5 @@ impl Qr {
     fn of(view: &SessionView) -> Option<Self> {
         let code = view.qr.as_ref().filter(|_| view.status == Status::ScanQrCode)?;
         Some(Self { expires_at: code.expires_at_ms(), attempt: code.attempt, max_attempts: MAX_ATTEMPTS })
-    }
-}
-
-#[expect(clippy::ref_option, reason = "serde asks for a reference")]
-pub(in crate::api) fn maybe_time<S: Serializer>(
-    moment: &Option<DateTime<Utc>>,
-    serializer: S,
-) -> Result<S::Ok, S::Error> {
-    match moment {
-        Some(moment) => time(moment, serializer),
-        None => serializer.serialize_none(),
     }
 }

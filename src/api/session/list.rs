@@ -20,7 +20,7 @@ use crate::store::event;
 use crate::store::instance::{self, Cursor, Instance};
 use crate::store::lease;
 
-use super::document::Info;
+use super::document::{Info, webhooks};
 
 const MAX_LIMIT: u32 = 100;
 
@@ -77,6 +77,7 @@ async fn described(call: &Call, found: Vec<Instance>, status: Option<Status>) ->
     let mut views: HashMap<InstanceId, SessionView> = views.into_iter().map(|view| (view.instance_id, view)).collect();
     let mut conn = call.state.store.acquire().await?;
     let mut owners: HashMap<InstanceId, String> = lease::owner_names(&mut conn, &ids).await?.into_iter().collect();
+    let mut webhooks = webhooks(call, &mut conn, &ids).await?;
     let last_at = event::last_at(&mut conn, &ids).await?;
     drop(conn);
     let described = found.into_iter().filter_map(|instance| {
@@ -84,7 +85,8 @@ async fn described(call: &Call, found: Vec<Instance>, status: Option<Status>) ->
         let mut view = views.remove(&instance.id).filter(shown)?;
         view.liveness.last_event_at = last_at.get(&instance.id).copied();
         let owner = owners.remove(&instance.id);
-        Some(Info::new(instance, view, owner.as_deref().unwrap_or(&call.state.server_name)))
+        let webhooks = webhooks.remove(&instance.id).unwrap_or_default();
+        Some(Info::new(instance, view, webhooks, owner.as_deref().unwrap_or(&call.state.server_name)))
     });
     Ok(described.collect())
 }

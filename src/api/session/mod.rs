@@ -12,6 +12,6 @@ pub mod restart;
 pub mod start;
 pub mod stop;
 pub mod token;
+pub mod webhook;
 
-pub(super) use document::maybe_time;
 pub mod temp_link;

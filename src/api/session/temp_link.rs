@@ -16,7 +16,7 @@ use utoipa::ToSchema;
 use crate::api::error::{ApiError, StatusMismatch};
 use crate::api::extract::{Call, Read};
 use crate::api::openapi::answers::{EveryRoute, OfInstance, OfStatus};
-use crate::api::respond;
+use crate::api::respond::{self, maybe_time};
 use crate::domain::instance::InstanceId;
 use crate::domain::origin::Origin;
 use crate::domain::session::Status;
@@ -25,8 +25,6 @@ use crate::store::audit::Action;
 use crate::store::link::{self, Link};
 use crate::store::token::{self, Holder};
 use crate::store::{account_origin, kept_secret};
-
-use super::document::maybe_time;
 
 /// Seconds.
 const DEFAULT_TTL: u32 = 30 * 60;

@@ -1,10 +1,10 @@
-//! Who waits for an instance's log to grow, on this node.
+//! Who waits for an instance's log to grow, on this node; and the one that waits for any of them.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 use crate::domain::instance::InstanceId;
 
@@ -15,11 +15,38 @@ use crate::domain::instance::InstanceId;
 #[derive(Debug, Clone, Default)]
 pub struct Bell {
     listeners: Arc<Mutex<HashMap<InstanceId, watch::Sender<i64>>>>,
+    grown: Arc<(Mutex<Grown>, Notify)>,
+}
+
+/// Logs that grew one by one beyond this number count as all of them.
+const MOST_GROWN: usize = 1_024;
+
+/// Which logs have grown.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Grown {
+    /// These.
+    pub ids: HashSet<InstanceId>,
+    /// More than can be named.
+    pub many: bool,
+}
+
+impl Grown {
+    fn add(&mut self, id: InstanceId) {
+        if self.many {
+            return;
+        }
+        self.ids.insert(id);
+        if self.ids.len() > MOST_GROWN {
+            *self = Self { ids: HashSet::new(), many: true };
+        }
+    }
 }
 
 impl Bell {
     /// The log of `id` now ends with number `last`. To be called after the commit.
     pub fn ring(&self, id: InstanceId, last: i64) {
+        self.grown.0.lock().add(id);
+        self.grown.1.notify_one();
         let mut listeners = self.listeners.lock();
         if let Some(listener) = listeners.get(&id) {
             listener.send_if_modified(|known| {
@@ -38,6 +65,18 @@ impl Bell {
         let mut listeners = self.listeners.lock();
         listeners.retain(|_, listener| !listener.is_closed());
         listeners.keys().copied().collect()
+    }
+
+    /// Completes once any log has grown since the last call: which ones. For one listener, the node's webhooks. Nothing is
+    /// lost if it is dropped before it completes.
+    pub async fn any(&self) -> Grown {
+        loop {
+            let grown = std::mem::take(&mut *self.grown.0.lock());
+            if grown != Grown::default() {
+                return grown;
+            }
+            self.grown.1.notified().await;
+        }
     }
 
     /// Hears every ring from now on; the value is the last number that was rung, 0 if none was.
@@ -66,6 +105,30 @@ mod tests {
         bell.ring(ours, 2);
         listener.changed().await.unwrap();
         assert_eq!(*listener.borrow_and_update(), 3);
+    }
+
+    #[tokio::test]
+    async fn whoever_waits_for_any_log_hears_each_that_grew_once() {
+        let bell = Bell::default();
+        let [one, two] = ["7K2M9QX4T0AB", "7K2M9QX4T0AC"].map(|id| InstanceId::parse(id).unwrap());
+        for (id, last) in [(one, 1), (two, 1), (one, 2)] {
+            bell.ring(id, last);
+        }
+        assert_eq!(bell.any().await, Grown { ids: [one, two].into(), many: false });
+        let waiting = bell.any();
+        bell.ring(two, 2);
+        assert_eq!(waiting.await.ids, [two].into());
+    }
+
+    #[tokio::test]
+    async fn logs_that_nobody_asks_about_take_no_more_than_so_much_memory() {
+        let bell = Bell::default();
+        let mut rng = <rand::rngs::StdRng as rand::SeedableRng>::seed_from_u64(1);
+        for _ in 0..10_000 {
+            bell.ring(InstanceId::generate(&mut rng), 1);
+        }
+        let grown = bell.any().await;
+        assert!(grown.many && grown.ids.len() <= MOST_GROWN);
     }
 
     #[test]

@@ -11,6 +11,7 @@ mod bell;
 mod keeper;
 mod lookout;
 pub mod partitions;
+pub mod reader;
 pub mod window;
 
 use std::collections::HashMap;
@@ -25,9 +26,9 @@ use crate::domain::instance::InstanceId;
 use crate::domain::lease::Fence;
 
 use super::vault::{CipherError, InstanceCipher};
-use super::{StoreError, lease};
+use super::{StoreError, lease, webhook};
 
-pub use bell::Bell;
+pub use bell::{Bell, Grown};
 pub use keeper::Keeper;
 pub use lookout::Lookout;
 
@@ -272,13 +273,15 @@ fn digest(cipher: &InstanceCipher, [chat, sender, message]: &[&str; 3]) -> Vec<u
     cipher.content().lookup_key(&parts)[..16].to_vec()
 }
 
-/// Erases what the log holds of a chat. The numbers stay, so that nobody who reads on takes it for a loss.
+/// Erases what the log and the webhooks' dead letters hold of a chat. The numbers stay, so that nobody who reads on takes
+/// it for a loss.
 pub async fn erase_chat(
     conn: &mut PgConnection,
     cipher: &InstanceCipher,
     id: InstanceId,
     chat: &ChatId,
 ) -> Result<u64, StoreError> {
+    webhook::dead_letter::erase_chat(conn, id, &chat_key(cipher, chat)).await?;
     sqlx::query!(
         "UPDATE event SET content = NULL WHERE instance_id = $1 AND chat = $2 AND content IS NOT NULL",
         id.as_str(),

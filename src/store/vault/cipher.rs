@@ -1,6 +1,6 @@
-//! Sealing with one instance's key.
+//! Sealing with one instance's key, or one account's.
 //!
-//! A sealed value is `version ‖ nonce ‖ ciphertext ‖ tag`. Its associated data names the table, the instance and the
+//! A sealed value is `version ‖ nonce ‖ ciphertext ‖ tag`. Its associated data names the table, the owner and the
 //! row, so that a value copied into another row, or another tenant's, does not open.
 
 use std::fmt;
@@ -15,6 +15,7 @@ use secrecy::zeroize::Zeroizing;
 use secrecy::{ExposeSecret, SecretBox};
 use sha2::Sha256;
 
+use crate::domain::account::AccountId;
 use crate::domain::instance::InstanceId;
 
 /// Length of every key here, in bytes.
@@ -88,6 +89,36 @@ impl InstanceCipher {
             mac.update(part);
         }
         mac.finalize().into_bytes().into()
+    }
+}
+
+/// What an account's own values are sealed with. Cheap to clone; erased when the last clone is dropped.
+#[derive(Clone)]
+pub struct AccountCipher {
+    id: AccountId,
+    keys: Arc<Keys>,
+}
+
+impl AccountCipher {
+    /// Derives what an account uses from the key that is stored for it.
+    pub(super) fn new(id: AccountId, key: &Key) -> Self {
+        Self { id, keys: Arc::new(Keys::derive(key)) }
+    }
+
+    /// Encrypts `plaintext` for the row `row_key` of `table`.
+    pub fn seal(&self, table: &str, row_key: &[u8], plaintext: &[u8]) -> Vec<u8> {
+        seal(&self.keys.seal, &associated_data(table, &self.id.to_string(), row_key), plaintext)
+    }
+
+    /// Decrypts what [`AccountCipher::seal`] made for the same row of the same table.
+    pub fn open(&self, table: &str, row_key: &[u8], sealed: &[u8]) -> Result<Vec<u8>, CipherError> {
+        open(&self.keys.seal, &associated_data(table, &self.id.to_string(), row_key), sealed)
+    }
+}
+
+impl fmt::Debug for AccountCipher {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AccountCipher").field("id", &self.id).finish_non_exhaustive()
     }
 }
 

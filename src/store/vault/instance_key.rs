@@ -3,15 +3,13 @@
 //! One seals what must be forgotten with the device: WhatsApp's keys and Signal state, the profile. A logout replaces
 //! it. The other seals what the account was told, which a logout leaves readable and only the instance's end takes.
 
-use secrecy::zeroize::Zeroizing;
-use secrecy::{ExposeSecret, SecretBox};
 use sqlx::PgConnection;
 
 use crate::domain::instance::InstanceId;
 use crate::store::StoreError;
 
-use super::cipher::{self, CipherError, InstanceCipher, KEY_LENGTH, Key};
-use super::{Vault, VaultError};
+use super::cipher::{self, InstanceCipher, Key};
+use super::{Vault, VaultError, unwrap_for};
 
 /// What a key of an instance is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -94,22 +92,13 @@ impl Vault {
     }
 
     pub(super) fn wrap(&self, id: InstanceId, purpose: Purpose, key: &Key) -> Vec<u8> {
-        let kek = self.keks.get(&self.active).expect("the active key is one of the keys");
-        let data = cipher::associated_data(purpose.table(), id.as_str(), self.active.as_bytes());
-        cipher::seal(kek, &data, key.expose_secret())
+        self.wrap_for((purpose.table(), id.as_str()), key)
     }
 
     pub(super) fn unwrap(&self, id: InstanceId, purpose: Purpose, wrapped: &Wrapped) -> Result<Key, VaultError> {
-        let kek = self.keks.get(&wrapped.kek_id).ok_or_else(|| VaultError::Wrong { id: wrapped.kek_id.clone() })?;
-        let data = cipher::associated_data(purpose.table(), id.as_str(), wrapped.kek_id.as_bytes());
-        let bytes = cipher::open(kek, &data, &wrapped.bytes)
-            .map(Zeroizing::new)
-            .map_err(|source| VaultError::DamagedKey { id, source })?;
-        let bytes: &[u8; KEY_LENGTH] = bytes
-            .as_slice()
-            .try_into()
-            .map_err(|_| VaultError::DamagedKey { id, source: CipherError::UnknownFormat })?;
-        Ok(SecretBox::init_with_mut(|key: &mut [u8; KEY_LENGTH]| *key = *bytes))
+        let kek = (wrapped.kek_id.as_str(), self.kek(&wrapped.kek_id)?);
+        let key = unwrap_for((purpose.table(), id.as_str()), kek, &wrapped.bytes);
+        key.map_err(|source| VaultError::DamagedKey { id, source })
     }
 }
 

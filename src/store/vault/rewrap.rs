@@ -18,9 +18,9 @@ const BATCH: i64 = 200;
 /// How far a rotation has come.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rotation {
-    /// Instance keys that it has wrapped anew.
+    /// Keys that it has wrapped anew.
     pub rewrapped: usize,
-    /// Those that do not open with the key they name; they stay as they are.
+    /// Instances whose key does not open with the one it names; they stay as they are.
     pub damaged: Vec<InstanceId>,
 }
 
@@ -41,11 +41,12 @@ impl Vault {
         &self.active
     }
 
-    /// How many instance keys there are, and how many of them another key than the active one wraps.
+    /// How many keys there are, of instances and of accounts, and how many of them another key than the active one wraps.
     pub async fn count(&self, conn: &mut PgConnection) -> Result<(i64, i64), StoreError> {
         sqlx::query!(
             r#"SELECT count(*) AS "all!", count(*) FILTER (WHERE kek_id <> $1 OR content_kek_id <> $1) AS "others!"
-               FROM instance_key"#,
+               FROM (SELECT kek_id, content_kek_id FROM instance_key
+                     UNION ALL SELECT kek_id, NULL FROM account_key) AS key"#,
             self.active,
         )
         .fetch_one(conn)
@@ -72,6 +73,7 @@ impl Vault {
                 rotation.damaged.extend(batch.damaged);
                 tell(&rotation);
             }
+            rotation.rewrapped += self.rewrap_accounts(store).await?;
             if rotation.rewrapped == before {
                 return Ok(rotation);
             }

@@ -12,6 +12,7 @@ mod lease;
 mod pool;
 mod readings;
 mod sessions;
+mod webhooks;
 
 use std::fmt;
 
@@ -25,6 +26,7 @@ pub use lease::LeaseMeter;
 pub use pool::{PoolMeter, Waiting};
 pub use readings::{PoolReading, Readings};
 pub use sessions::{HealCause, SessionMeter};
+pub use webhooks::{UnderWay, WebhookMeter};
 
 use readings::ReadOnDemand;
 
@@ -47,6 +49,8 @@ pub struct Meters<'a> {
     pub lease: &'a LeaseMeter,
     /// What is added to the event logs.
     pub events: &'a EventMeter,
+    /// Deliveries to webhooks.
+    pub webhooks: &'a WebhookMeter,
 }
 
 /// All metrics of a node, ready to be written. By default there are none.
@@ -69,6 +73,7 @@ impl Exposition {
         meters.pool.register(&mut registry);
         meters.lease.register(&mut registry);
         meters.events.register(&mut registry);
+        meters.webhooks.register(&mut registry);
         registry.register_collector(Box::new(ReadOnDemand::new(read)));
         Self { registry }
     }

@@ -27,6 +27,8 @@ use wagate::limit::Ticks;
 use wagate::store::account::{self, Account};
 use wagate::store::token::{self, Holder};
 use wagate::store::vault::Vault;
+use wagate::webhook::sender::Sender;
+use wagate::webhook::target::SystemNames;
 
 use super::script::Script;
 use crate::support::database::TestDatabase;
@@ -88,6 +90,7 @@ impl Gateway {
                 ticks: Ticks::from_fn(move || Duration::from_millis(hand.load(Ordering::SeqCst))),
                 rng: StdRng::seed_from_u64(7),
                 forwarder: Forwarder::new(Duration::from_secs(30), NodeSecret::new(SecretBox::default())).unwrap(),
+                webhooks: Sender::new(&config.webhook, Arc::new(SystemNames)).unwrap(),
                 server_name: "node-1".into(),
                 public_url: "https://wa.example.com".into(),
             })

@@ -30,3 +30,5 @@ mod temp_link;
 mod tenants;
 mod tokens;
 mod transport;
+#[cfg(feature = "sandbox")]
+mod webhooks;

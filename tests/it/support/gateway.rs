@@ -1,6 +1,6 @@
 //! A gateway in this process, on a database of its own, beside a sandbox network of its own.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -124,6 +124,11 @@ impl Gateway {
     /// Where the operator connects.
     pub(crate) fn operator_url(&self) -> &str {
         self.application.as_ref().expect("it runs").operator_url()
+    }
+
+    /// Where it keeps its files, the vault's key among them.
+    pub(crate) fn data_dir(&self) -> PathBuf {
+        self.application.as_ref().expect("it runs").data_dir().to_owned()
     }
 
     /// Stops the gateway in order and starts it again on the same database and address.

@@ -15,5 +15,7 @@ pub(crate) mod network;
 pub(crate) mod node;
 #[cfg(feature = "sandbox")]
 pub(crate) mod process;
+#[cfg(feature = "sandbox")]
+pub(crate) mod receiver;
 pub(crate) mod scripted_engine;
 pub(crate) mod wait;

@@ -14,17 +14,25 @@ const OPEN: [&str; 7] =
     ["/about", "/docs", "/docs/{file}", "/health/live", "/health/ready", "/metrics", "/openapi.json"];
 
 /// Routes that are about an account and not about an instance.
-const OF_AN_ACCOUNT: [&str; 6] = [
+const OF_AN_ACCOUNT: [&str; 13] = [
     "/v2/account",
     "/v2/account/keys",
     "/v2/account/keys/rotate",
     "/v2/audit",
     "/v2/session/create",
     "/v2/session/list",
+    "/v2/webhooks",
+    "/v2/webhooks/{webhook_id}",
+    "/v2/webhooks/{webhook_id}/dead-letters",
+    "/v2/webhooks/{webhook_id}/deliveries",
+    "/v2/webhooks/{webhook_id}/replay",
+    "/v2/webhooks/{webhook_id}/rotate-secret",
+    "/v2/webhooks/{webhook_id}/test",
 ];
 
 /// What some route cannot do without; the others do not know it.
-const NEEDED: &str = "token_id=00000000-0000-0000-0000-000000000000&phone_number=4915112345678&chatId=4915112345678";
+const NEEDED: &str = "token_id=00000000-0000-0000-0000-000000000000&phone_number=4915112345678&chatId=4915112345678\
+    &url=https://example.com/hook&dead_letters=true";
 
 /// What two answers must share to be the same to a client: all but the request's id and the time.
 fn seen(answer: &Answer) -> (u16, Vec<String>, String) {
