@@ -193,13 +193,13 @@ async fn insert(call: &Call, mut wish: Wish, claim: &Claim) -> Result<(InstanceI
     let id = instance.id;
     session::insert(&mut tx, id, wish.desired, now).await?;
     lease::insert(&mut tx, id).await?;
-    let cipher = call.state.vault.cipher(&mut tx, id).await?;
-    let first = notice::created(id, &Saved::new(wish.desired, wish.status(), now));
-    event::begin(&mut tx, &cipher, id, vec![first]).await?;
     for webhook in std::mem::take(&mut wish.webhooks) {
         let (made, _) = webhook.make(call, &mut tx, (Some(id), false), now).await?;
         call.record(&mut tx, Action::WebhookCreated, id, json!({ "webhook_id": made.id })).await?;
     }
+    let cipher = call.state.vault.cipher(&mut tx, id).await?;
+    let first = notice::created(id, &Saved::new(wish.desired, wish.status(), now));
+    event::begin(&mut tx, &cipher, id, vec![first]).await?;
     let token = Token::generate(TokenKind::Instance, &mut call.state.rng());
     let token_id = call.state.uuid();
     token::insert(&mut tx, token_id, &token, Holder::Instance(account_id, id), &Scope::ALL, now, None).await?;

@@ -1,7 +1,6 @@
 //! Reading a log in order to tell it on.
 //!
-//! Whoever tells a log on must come past everything in it: an event whose key was replaced since, by a logout, is told
-//! as an erased one. What a later release wrote stays where it is until one that can read it comes along.
+//! Whoever tells a log on must come past everything in it: an event whose key is gone is told as an erased one. What a later release wrote stays where it is until one that can read it comes along.
 
 use sqlx::PgConnection;
 use tracing::info;

@@ -97,8 +97,8 @@ impl Vault {
 
     pub(super) fn unwrap(&self, id: InstanceId, purpose: Purpose, wrapped: &Wrapped) -> Result<Key, VaultError> {
         let kek = (wrapped.kek_id.as_str(), self.kek(&wrapped.kek_id)?);
-        unwrap_for((purpose.table(), id.as_str()), kek, &wrapped.bytes)
-            .map_err(|source| VaultError::DamagedKey { id, source })
+        let key = unwrap_for((purpose.table(), id.as_str()), kek, &wrapped.bytes);
+        key.map_err(|source| VaultError::DamagedKey { id, source })
     }
 }
 

@@ -151,14 +151,21 @@ async fn what_was_erased_or_lost_its_key_is_told_as_such_and_holds_nothing_up() 
     let chat = wagate::domain::chat_id::ChatId::parse("15550100001").unwrap();
     event::erase_chat(&mut conn, &cipher, id, &chat).await.unwrap();
     office.happen(owned, 1).await;
-    // A logout replaces the instance's key.
+    // The key is gone, and another one is drawn.
+    sqlx::query("UPDATE instance_key SET content_kek_id = NULL, content_wrapped = NULL")
+        .execute(office.house.pool())
+        .await
+        .unwrap();
+    office.house.vault.forget(id);
+    office.happen(owned, 1).await;
+    // A logout replaces the key of WhatsApp's secrets, and events stay readable.
     office.house.vault.shred(&mut conn, id).await.unwrap();
     office.house.vault.forget(id);
     office.happen(owned, 1).await;
     let _worker = office.worker(1).await;
-    let received = receiver.has(3).await;
+    let received = receiver.has(4).await;
     let payloads: Vec<_> = received.iter().map(|received| received.json()["payload"].clone()).collect();
-    assert_eq!(payloads, [json!(null), json!(null), json!({"body": "Hi"})]);
+    assert_eq!(payloads, [json!(null), json!(null), json!({"body": "Hi"}), json!({"body": "Hi"})]);
 }
 
 #[tokio::test]
