@@ -368,7 +368,9 @@ impl From<SupervisorError> for ApiError {
             SupervisorError::Unreachable => Self::UpstreamUnreachable,
             SupervisorError::Elsewhere { addr } => Self::Elsewhere { addr },
             SupervisorError::NotServing => Self::OwnerUnreachable,
-            SupervisorError::NotStored | SupervisorError::Store(_) => Self::Internal(Box::new(error)),
+            SupervisorError::NotStored | SupervisorError::Store(_) | SupervisorError::Engine(_) => {
+                Self::Internal(Box::new(error))
+            }
         }
     }
 }

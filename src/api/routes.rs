@@ -140,6 +140,7 @@ pub(super) fn add(config: &mut Routes<'_>) {
                 .on(REVOKE, account::keys::revoke),
         )
         .service(route("/v2/account/keys/rotate", POST, account::keys::rotate))
+        .service(route("/v2/contacts/erase", POST, contacts::erase::erase))
         .service(route("/v2/audit", GET, audit::page))
         .service(route("/about", GET, about::about))
         .service(route("/openapi.json", GET, openapi::openapi))

@@ -6,6 +6,7 @@
 //! left to do. So there is one writer, whatever the number of nodes.
 
 mod actor;
+mod addresses;
 mod breaker;
 mod directory;
 mod error;

@@ -1,4 +1,5 @@
-//! `/v2/contacts`: one file per operation.
+//! `/v2/contacts/*`: people and groups that an instance has to do with.
 
 pub mod check;
+pub mod erase;
 pub mod profile_picture;

@@ -84,6 +84,7 @@ pub(super) use codes::ErrorCode;
         account::keys::mint,
         account::keys::revoke,
         account::keys::rotate,
+        contacts::erase::erase,
         audit::page,
         health::live,
         health::ready,
@@ -96,7 +97,7 @@ pub(super) use codes::ErrorCode;
     tags(
         (name = "Linking", description = "Linking a device by QR code, by typing a code, by a page for others."),
         (name = "Sessions", description = "Instances and the life of their connection."),
-        (name = "Contacts", description = "Whether numbers are on WhatsApp, and pictures."),
+        (name = "Contacts", description = "People and groups that an instance has to do with."),
         (name = "Chats", description = "Marks on chats, which every device of the account shows."),
         (name = "Groups", description = "Groups, who is in them, and the codes that let people in."),
         (name = "Tokens", description = "What reaches one instance and nothing else."),

@@ -7,6 +7,8 @@
 mod bell;
 pub mod partitions;
 
+use std::collections::HashMap;
+
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 use sqlx::PgConnection;
@@ -72,6 +74,23 @@ pub async fn record(
     .await
     .map_err(StoreError::while_("append to the event log"))?;
     Ok(Some(last))
+}
+
+/// When the last event of each of these instances happened; those without any are left out.
+pub async fn last_at(
+    conn: &mut PgConnection,
+    ids: &[InstanceId],
+) -> Result<HashMap<InstanceId, DateTime<Utc>>, StoreError> {
+    let ids: Vec<String> = ids.iter().map(ToString::to_string).collect();
+    let rows = sqlx::query!(
+        r#"SELECT id AS "id!", (SELECT at FROM event WHERE instance_id = id ORDER BY seq DESC LIMIT 1) AS "at?"
+           FROM unnest($1::text[]) AS id"#,
+        &ids,
+    )
+    .fetch_all(conn)
+    .await
+    .map_err(StoreError::while_("read when the last events happened"))?;
+    Ok(rows.into_iter().filter_map(|row| Some((lease::stored_id(&row.id), row.at?))).collect())
 }
 
 /// A message that came in, or something else that happened.

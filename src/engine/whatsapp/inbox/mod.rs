@@ -12,6 +12,7 @@
 mod content;
 mod media;
 mod message;
+mod missing;
 mod notice;
 mod people;
 mod signals;
