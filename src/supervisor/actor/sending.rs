@@ -27,7 +27,7 @@ impl Actor {
 
     /// To be called when the client has ended: whoever waited for an acknowledgement over it has learned that none comes,
     /// and writes that down. Without the lease nothing may be written, and the outbox just ends.
-    pub(super) async fn finish_outbox(&self, outbox: Option<OutboxTask>) {
+    pub(super) async fn finish_outbox(&mut self, outbox: Option<OutboxTask>) {
         if let Some(outbox) = outbox
             && self.end != Some(End::Lost)
         {
