@@ -36,7 +36,8 @@ async fn a_refusal_is_told_with_its_reason_and_the_next_message_goes() {
 
     // Once WhatsApp lets it, the same message goes, under the same id.
     let (status, body) = post.ask("/v2/messages/retry", json!({ "message_id": id })).await;
-    assert_eq!((status, &body["status"], &body["id"]), (StatusCode::OK, &json!("sent"), &json!(id)), "{body}");
+    let is_sent = ["sent", "delivered"].iter().any(|state| body["status"] == *state);
+    assert!(status == StatusCode::OK && is_sent && body["id"] == id, "{status} {body}");
     let texts: Vec<Value> = post.inbox(2).await.iter().map(|item| item["text"].clone()).collect();
     assert_eq!(texts, ["and one that goes", "to a stranger"]);
     let (status, body) = post.ask("/v2/messages/retry", json!({ "message_id": id })).await;
