@@ -18,13 +18,13 @@ use super::document::Person;
 #[derive(Serialize, ToSchema)]
 #[schema(as = GroupChanges)]
 pub(super) struct Outcomes {
-    participants: Vec<Outcome>,
+    participants: Vec<ParticipantChange>,
 }
 
 /// What became of one.
 #[derive(Serialize, ToSchema)]
 #[schema(as = GroupChange)]
-struct Outcome {
+struct ParticipantChange {
     #[serde(flatten)]
     person: Person,
     /// `done`; or `invite_only`: their privacy settings forbid it, send them the invite code; `left_recently`: only by the
@@ -48,11 +48,11 @@ pub(super) async fn change(call: &Call, change: Change) -> Result<HttpResponse, 
     let id = call.instance(target, Scope::Send).await?;
     let changed = call.state.sessions.change_members(id, &group, change, &people).await;
     let changed = changed.map_err(|error| group_refusal(error, call.state.clock.now()))?;
-    let participants = changed.into_iter().map(Outcome::from).collect();
+    let participants = changed.into_iter().map(ParticipantChange::from).collect();
     Ok(respond::json(StatusCode::OK, &Outcomes { participants }))
 }
 
-impl From<Changed> for Outcome {
+impl From<Changed> for ParticipantChange {
     fn from(changed: Changed) -> Self {
         Self { outcome: changed.outcome().as_str(), code: changed.code, person: changed.person.into() }
     }

@@ -42,7 +42,7 @@ pub async fn delete(call: Call) -> Result<HttpResponse, ApiError> {
     let chat = read.chat("chatId");
     read.require("message_id");
     let reference = Reference::read(&mut read, "message_id").map(Reference::own_unless_told);
-    if chat.as_ref().is_some_and(|chat| !chat.is_group()) && reference.as_ref().is_some_and(Reference::is_anothers) {
+    if chat.as_ref().is_some_and(|chat| !chat.is_group()) && reference.as_ref().is_some_and(Reference::is_of_another) {
         read.wrong::<()>("participant", "can only be given in a group: elsewhere one's own messages are deleted");
     }
     read.finish()?;

@@ -62,7 +62,7 @@ impl Reference {
     }
 
     /// Whether somebody else wrote it.
-    pub(in crate::api) fn is_anothers(&self) -> bool {
+    pub(in crate::api) fn is_of_another(&self) -> bool {
         self.from_me != Some(true)
     }
 

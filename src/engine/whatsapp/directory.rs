@@ -30,7 +30,8 @@ impl Directory for Run {
     }
 
     async fn mark_chat(&self, chat: &ChatId, mark: ChatMark) -> Result<(), DirectoryError> {
-        self.asked(chats::mark(&self.client, chat, mark, self.listener.now())).await
+        // Boxed: it builds the patch anew as often as another device was faster.
+        Box::pin(self.asked(chats::mark(&self.client, chat, mark, self.listener.now()))).await
     }
 
     async fn groups(&self) -> Result<Vec<Group>, DirectoryError> {
