@@ -176,12 +176,14 @@ impl Office {
     /// Time passes once nothing is under way: a jump must not look as if a courier had been away for as long.
     pub(crate) async fn pass_between(&self, time: TimeDelta) {
         until("nothing is under way", || async {
-            let under_way = self
-                .count(
-                    "SELECT (SELECT count(*) FROM webhook_stream WHERE claimed_by IS NOT NULL)
-                          + (SELECT count(*) FROM webhook_aside WHERE claimed_by IS NOT NULL)",
-                )
-                .await;
+            let under_way: i64 = sqlx::query_scalar(
+                "SELECT (SELECT count(*) FROM webhook_stream WHERE claimed_until > $1)
+                      + (SELECT count(*) FROM webhook_aside WHERE claimed_until > $1)",
+            )
+            .bind(self.now())
+            .fetch_one(self.house.pool())
+            .await
+            .unwrap();
             (under_way == 0).then_some(())
         })
         .await;
