@@ -292,7 +292,7 @@ async fn gateway() -> (SocketAddr, Token, Bytes) {
     let vault = Vault::open(&config.vault, folder.path(), &pool).await.expect("the vault opens");
     let store = Store::new(pool);
     let (key, id) = add_instance(&store, &mut rng).await;
-    let code = Arc::new(QrCode::new(QrValue::new(value(0)), now + chrono::TimeDelta::hours(1), 1));
+    let code = Arc::new(QrCode::new(QrValue::new(value(0)), now + TimeDelta::hours(1), 1));
     let parts = ApiParts {
         config: &config,
         store,
