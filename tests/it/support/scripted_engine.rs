@@ -147,11 +147,13 @@ impl ScriptedEngine {
     }
 
     /// The next messages end like this.
+    #[cfg(feature = "sandbox")]
     pub(crate) fn answer_messages(&self, answers: impl IntoIterator<Item = SendError>) {
         self.world.lock().answers.extend(answers);
     }
 
     /// What was handed to WhatsApp for an instance, in order.
+    #[cfg(feature = "sandbox")]
     pub(crate) fn sent(&self, id: InstanceId) -> Vec<(MessageId, Message)> {
         let world = self.world.lock();
         let of = world.sent.iter().filter(|(of, ..)| *of == id);
