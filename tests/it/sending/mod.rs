@@ -41,8 +41,9 @@ impl Post {
 
     fn body(&self, fields: Value) -> Value {
         let mut body = json!({ "instance_id": self.instance, "chatId": format!("{}@c.us", self.other) });
-        for (name, value) in fields.as_object().unwrap() {
-            body[name] = value.clone();
+        let Value::Object(fields) = fields else { panic!("fields have names") };
+        for (name, value) in fields {
+            body[name.as_str()] = value;
         }
         body
     }
