@@ -6,7 +6,7 @@ use serde_json::json;
 use crate::api::error::ApiError;
 use crate::api::extract::Call;
 use crate::api::openapi::answers::{Conflicting, EveryRoute, OfInstance, OfStatus};
-use crate::api::send::{Accepted, Form};
+use crate::api::send::{Form, Taken};
 use crate::domain::instance::InstanceId;
 use crate::domain::outgoing::{Content, Words};
 
@@ -30,12 +30,7 @@ use crate::domain::outgoing::{Content, Words};
             example = 3600),
         ("over" = Option<String>, Query, description = "`refuse` or `queue`, should it be too fast.", example = "queue"),
     ),
-    responses(
-        (status = 200, description = "WhatsApp has it.", body = Accepted, headers(("Idempotency-Replayed"))),
-        (status = 202, description = "It is queued, or nobody knows yet.", body = Accepted,
-            headers(("Idempotency-Replayed"))),
-        EveryRoute, OfInstance, OfStatus, Conflicting,
-    ),
+    responses(Taken, EveryRoute, OfInstance, OfStatus, Conflicting),
 )]
 #[tracing::instrument(skip_all, fields(instance.id))]
 pub async fn edit(call: Call) -> Result<HttpResponse, ApiError> {

@@ -11,7 +11,7 @@ use crate::domain::outgoing::{Card, Content, MAX_CARDS, Vcard, Words};
 use crate::domain::phone_number::PhoneNumber;
 
 use super::accept::Form;
-use super::document::Accepted;
+use super::document::Taken;
 
 /// Sends people's cards.
 ///
@@ -40,12 +40,7 @@ use super::document::Accepted;
             example = 3600),
         ("over" = Option<String>, Query, description = "`refuse` or `queue`, should it be too fast.", example = "queue"),
     ),
-    responses(
-        (status = 200, description = "WhatsApp has it.", body = Accepted, headers(("Idempotency-Replayed"))),
-        (status = 202, description = "It is queued, or nobody knows yet.", body = Accepted,
-            headers(("Idempotency-Replayed"))),
-        EveryRoute, OfInstance, OfStatus, Conflicting,
-    ),
+    responses(Taken, EveryRoute, OfInstance, OfStatus, Conflicting),
 )]
 #[tracing::instrument(skip_all, fields(instance.id))]
 pub async fn contact(call: Call) -> Result<HttpResponse, ApiError> {

@@ -3,7 +3,7 @@
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
+use utoipa::{IntoResponses, ToSchema};
 
 use crate::api::error::ApiError;
 use crate::api::respond;
@@ -27,6 +27,18 @@ pub(in crate::api) struct Accepted {
     /// Since when it stands there, in Unix milliseconds; for one that was sent, WhatsApp's own time of it.
     #[schema(example = 1_790_000_000_000_i64)]
     timestamp: i64,
+}
+
+/// What every route answers that takes a message to be sent.
+#[derive(IntoResponses)]
+#[expect(dead_code, reason = "it is there for the document only")]
+pub(in crate::api) enum Taken {
+    /// WhatsApp has it.
+    #[response(status = 200, headers(("Idempotency-Replayed")))]
+    Sent(Accepted),
+    /// It is queued, or nobody knows yet.
+    #[response(status = 202, headers(("Idempotency-Replayed")))]
+    Queued(Accepted),
 }
 
 /// What became of a message.

@@ -11,4 +11,4 @@ pub mod text;
 pub mod typing;
 
 pub(super) use accept::{Form, Reference, referred, refusal};
-pub(super) use document::{Accepted, MessageStatus, answer};
+pub(super) use document::{Accepted, MessageStatus, Taken, answer};

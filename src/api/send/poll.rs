@@ -10,7 +10,7 @@ use crate::domain::instance::InstanceId;
 use crate::domain::outgoing::{Content, MAX_OPTIONS, Poll, Words};
 
 use super::accept::{Form, secret};
-use super::document::Accepted;
+use super::document::Taken;
 
 /// Sends a poll.
 ///
@@ -36,12 +36,7 @@ use super::document::Accepted;
             example = 3600),
         ("over" = Option<String>, Query, description = "`refuse` or `queue`, should it be too fast.", example = "queue"),
     ),
-    responses(
-        (status = 200, description = "WhatsApp has it.", body = Accepted, headers(("Idempotency-Replayed"))),
-        (status = 202, description = "It is queued, or nobody knows yet.", body = Accepted,
-            headers(("Idempotency-Replayed"))),
-        EveryRoute, OfInstance, OfStatus, Conflicting,
-    ),
+    responses(Taken, EveryRoute, OfInstance, OfStatus, Conflicting),
 )]
 #[tracing::instrument(skip_all, fields(instance.id))]
 pub async fn poll(call: Call) -> Result<HttpResponse, ApiError> {

@@ -10,7 +10,7 @@ use crate::domain::instance::InstanceId;
 use crate::domain::outgoing::{Content, Words};
 
 use super::accept::Form;
-use super::document::Accepted;
+use super::document::Taken;
 
 /// Sends a text.
 ///
@@ -43,12 +43,7 @@ use super::document::Accepted;
         ("over" = Option<String>, Query, example = "queue",
             description = "`refuse` (429) or `queue`, should it be faster than the instance's pace."),
     ),
-    responses(
-        (status = 200, description = "WhatsApp has it.", body = Accepted, headers(("Idempotency-Replayed"))),
-        (status = 202, description = "It is queued, or nobody knows yet.", body = Accepted,
-            headers(("Idempotency-Replayed"))),
-        EveryRoute, OfInstance, OfStatus, Conflicting,
-    ),
+    responses(Taken, EveryRoute, OfInstance, OfStatus, Conflicting),
 )]
 #[tracing::instrument(skip_all, fields(instance.id))]
 pub async fn text(call: Call) -> Result<HttpResponse, ApiError> {
