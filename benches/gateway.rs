@@ -37,19 +37,23 @@ use wagate::domain::account::AccountId;
 use wagate::domain::clock::{Clock, SystemClock};
 use wagate::domain::instance::InstanceId;
 use wagate::domain::link_code::LinkCode;
+use wagate::domain::media_reference::MediaReference;
 use wagate::domain::passkey::PasskeyAnswer;
 use wagate::domain::phone_number::PhoneNumber;
 use wagate::domain::qr_code::{QrCode, QrValue};
 use wagate::domain::session::{SessionView, Status};
 use wagate::domain::token::{Scope, Token, TokenKind};
+use wagate::engine::DownloadError;
 use wagate::limit::Ticks;
+use wagate::media::library::Library;
+use wagate::media::spool::{Arriving, Spooled};
 use wagate::qr::{Matrix, render};
 use wagate::store::account::{self, Account};
 use wagate::store::instance::{self, Instance};
 use wagate::store::token::{self, Holder};
 use wagate::store::vault::Vault;
 use wagate::store::{MIGRATOR, Store, StoreError};
-use wagate::supervisor::{LogoutOutcome, PasskeyRefusal, QrRefusal, SupervisorError};
+use wagate::supervisor::{FileRefusal, LogoutOutcome, PasskeyRefusal, QrRefusal, SupervisorError};
 
 const ROUNDS: usize = 7;
 const CONNECTIONS: u32 = 16;
@@ -103,6 +107,10 @@ impl Sessions for OneCode {
 
     async fn wait_for(&self, _: InstanceId, _: &[Status], _: Duration) -> Result<SessionView, SupervisorError> {
         Err(SupervisorError::NotFound)
+    }
+
+    async fn download(&self, _: InstanceId, _: &MediaReference, _: Arriving) -> Result<Spooled, FileRefusal> {
+        Err(DownloadError::Gone.into())
     }
 
     async fn owner_of(&self, _: InstanceId) -> Result<Owner, StoreError> {
@@ -193,14 +201,16 @@ async fn gateway() -> (SocketAddr, Token, Bytes) {
     let pool = PgPoolOptions::new().max_connections(4).connect(&url).await.expect("the database answers");
     MIGRATOR.run(&pool).await.expect("the migrations apply");
     let folder = tempfile::tempdir().expect("a folder is made");
-    let vault = Vault::open(&config.vault, folder.path(), &pool).await.expect("the vault opens");
+    let vault = Arc::new(Vault::open(&config.vault, folder.path(), &pool).await.expect("the vault opens"));
     let store = Store::new(pool);
+    let library = Library::open(&config.media, folder.path(), store.clone(), Arc::clone(&vault)).expect("it opens");
     let (key, id) = add_instance(&store, &mut rng).await;
     let code = Arc::new(QrCode::new(QrValue::new(value(0)), now + chrono::TimeDelta::hours(1), 1));
     let parts = ApiParts {
         config: &config,
         store,
-        vault: Arc::new(vault),
+        vault,
+        library: Arc::new(library),
         sessions: Arc::new(OneCode(code)),
         clock: Arc::new(SystemClock),
         ticks: Ticks::monotonic(),

@@ -10,6 +10,7 @@ use std::time::Duration;
 use actix_web::dev::ServerHandle;
 use actix_web::web::{Data, ServiceConfig};
 use anyhow::Context;
+use chrono::TimeDelta;
 use rand::rngs::{StdRng, SysRng};
 use rand::{Rng, SeedableRng};
 use secrecy::zeroize::Zeroizing;
@@ -28,6 +29,7 @@ use crate::domain::clock::Clock;
 use crate::engine::whatsapp::{self, WhatsApp};
 use crate::lifecycle::Lifecycle;
 use crate::limit::Ticks;
+use crate::media::library::Library;
 use crate::store::embedded::Embedded;
 use crate::store::vault::Vault;
 use crate::store::{Store, StoreError, cluster_secret, node};
@@ -122,11 +124,20 @@ impl Application {
             lifecycle.stop.clone(),
         );
 
+        let library = Arc::new(Library::open(&config.media, &data_dir, store.clone(), Arc::clone(&vault))?);
+        let media_upkeep = crate::media::upkeep::Upkeep {
+            library: Arc::clone(&library),
+            clock: Arc::clone(&clock),
+            retention: TimeDelta::from_std(config.media.retention).unwrap_or(TimeDelta::MAX),
+        };
+        lifecycle.tasks.spawn(media_upkeep.run(lifecycle.stop.clone()));
+
         let (sessions, node) = (supervisor.clone(), cluster.clone());
         let state = Data::new(ApiState::new(ApiParts {
             config: &config,
             store: store.clone(),
             vault,
+            library,
             sessions: Arc::new(supervisor),
             forwarder: Forwarder::new(forward_timeout(&config.engine), secret)?,
             clock,

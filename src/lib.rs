@@ -29,6 +29,8 @@ pub mod engine;
 pub mod fuzzing;
 pub mod lifecycle;
 pub mod limit;
+pub mod media;
+pub mod outside;
 pub mod qr;
 #[cfg(feature = "sandbox")]
 pub mod sandbox;

@@ -142,6 +142,24 @@ pub enum ApiError {
     /// The first request with the idempotency key is still being served.
     #[error("A request with this Idempotency-Key is still being served. Retry after 2 s.")]
     IdempotencyKeyInUse,
+    /// There is no message of this id here, or it came without a file.
+    #[error("There is no file of this message.")]
+    MediaNotFound,
+    /// WhatsApp keeps files for some weeks only.
+    #[error("WhatsApp no longer has the file of this message.")]
+    MediaGone,
+    /// The file is none that can be given out.
+    #[error("The file of this message cannot be had: {why}.")]
+    MediaUnavailable {
+        /// Why, in words that follow.
+        why: String,
+    },
+    /// No part of the file is what was asked for.
+    #[error("The file is {length} bytes long: the Range that was asked for is beyond it.")]
+    RangeNotSatisfiable {
+        /// Its length.
+        length: u64,
+    },
     /// WhatsApp was asked and refused.
     #[error("WhatsApp refused {what}. Retry after {DEFAULT_RETRY_AFTER} s.")]
     UpstreamRefused {
@@ -215,9 +233,13 @@ impl ApiError {
             Self::MalformedBody(_) | Self::ConflictingParameter { .. } | Self::Parameters(_) => StatusCode::BAD_REQUEST,
             Self::Unauthorized => StatusCode::UNAUTHORIZED,
             Self::Forbidden { .. } | Self::QuotaReached { .. } | Self::TooManyTokens { .. } => StatusCode::FORBIDDEN,
-            Self::NotFound | Self::SessionNotFound | Self::TokenNotFound | Self::AccountNotFound => {
-                StatusCode::NOT_FOUND
-            }
+            Self::NotFound
+            | Self::SessionNotFound
+            | Self::TokenNotFound
+            | Self::AccountNotFound
+            | Self::MediaNotFound => StatusCode::NOT_FOUND,
+            Self::MediaGone => StatusCode::GONE,
+            Self::RangeNotSatisfiable { .. } => StatusCode::RANGE_NOT_SATISFIABLE,
             Self::TokenRotated
             | Self::LastAccountKey
             | Self::AccountHasInstances { .. }
@@ -226,7 +248,9 @@ impl ApiError {
             Self::BodyTimeout => StatusCode::REQUEST_TIMEOUT,
             Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            Self::SessionStatus(_) | Self::IdempotencyKeyReused => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::SessionStatus(_) | Self::IdempotencyKeyReused | Self::MediaUnavailable { .. } => {
+                StatusCode::UNPROCESSABLE_ENTITY
+            }
             Self::RateLimited(_) => StatusCode::TOO_MANY_REQUESTS,
             Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
             Self::UpstreamUnreachable
@@ -268,6 +292,10 @@ impl ApiError {
             Self::AccountHasInstances { .. } => "account_has_instances",
             Self::IdempotencyKeyReused => "idempotency_key_reused",
             Self::IdempotencyKeyInUse => "idempotency_key_in_use",
+            Self::MediaNotFound => "media_not_found",
+            Self::MediaGone => "media_gone",
+            Self::MediaUnavailable { .. } => "media_unavailable",
+            Self::RangeNotSatisfiable { .. } => "range_not_satisfiable",
             Self::UpstreamRefused { .. } => "upstream_refused",
         }
     }
@@ -302,6 +330,10 @@ impl ApiError {
             | Self::LastAccountKey
             | Self::AccountNotFound
             | Self::AccountHasInstances { .. }
+            | Self::MediaNotFound
+            | Self::MediaGone
+            | Self::MediaUnavailable { .. }
+            | Self::RangeNotSatisfiable { .. }
             | Self::IdempotencyKeyReused => None,
         }
     }

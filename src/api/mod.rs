@@ -20,6 +20,7 @@ mod forward;
 pub mod health;
 mod idempotency;
 mod keyring;
+pub mod media;
 pub mod metrics;
 pub mod openapi;
 mod respond;

@@ -6,7 +6,7 @@ use actix_web::{FromRequest, Handler, HttpRequest, HttpResponse, Resource, Respo
 
 use super::error::ApiError;
 use super::extract::drain;
-use super::{about, account, admin, audit, auth, cors, docs, forward, health, metrics, openapi, session};
+use super::{about, account, admin, audit, auth, cors, docs, forward, health, media, metrics, openapi, session};
 
 const READ: (&str, &[Method]) = ("GET, HEAD, POST", &[Method::GET, Method::HEAD, Method::POST]);
 const CONTROL: (&str, &[Method]) = ("POST, GET", &[Method::POST, Method::GET]);
@@ -117,6 +117,7 @@ pub(super) fn add(config: &mut Routes<'_>) {
                 .on(REVOKE, account::keys::revoke),
         )
         .service(route("/v2/account/keys/rotate", POST, account::keys::rotate))
+        .service(route("/v2/media/{message_id}", GET, media::show::show))
         .service(route("/v2/audit", GET, audit::page))
         .service(route("/about", GET, about::about))
         .service(route("/openapi.json", GET, openapi::openapi))

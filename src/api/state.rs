@@ -16,6 +16,7 @@ use crate::domain::account::AccountId;
 use crate::domain::clock::Clock;
 use crate::domain::instance::InstanceId;
 use crate::limit::{AddressKey, KeyedLimiter, Policy, Ticks};
+use crate::media::library::Library;
 use crate::store::vault::Vault;
 use crate::store::{Store, StoreError, instance};
 use crate::telemetry::metrics::HttpMeter;
@@ -39,6 +40,8 @@ pub struct ApiParts<'a> {
     pub store: Store,
     /// What secrets that are told again are sealed with.
     pub vault: Arc<Vault>,
+    /// The files of messages.
+    pub library: Arc<Library>,
     /// The running sessions.
     pub sessions: Arc<dyn Sessions>,
     /// The way to other nodes.
@@ -59,6 +62,7 @@ pub struct ApiParts<'a> {
 pub struct ApiState {
     pub(crate) store: Store,
     pub(crate) vault: Arc<Vault>,
+    pub(crate) library: Arc<Library>,
     pub(crate) sessions: Arc<dyn Sessions>,
     pub(crate) forwarder: Forwarder,
     pub(crate) clock: Arc<dyn Clock>,
@@ -106,6 +110,7 @@ impl ApiState {
             trusted_proxies: TrustedProxies::parse(&parts.config.server.trusted_proxies)?,
             store: parts.store,
             vault: parts.vault,
+            library: parts.library,
             sessions: parts.sessions,
             forwarder: parts.forwarder,
             clock: parts.clock,

@@ -9,7 +9,9 @@ mod sections;
 mod validate;
 
 pub use load::{ConfigError, Origin, Overrides, load};
-pub use sections::{Config, Data, Database, Engine, Limits, Log, LogFormat, Node, Operator, Server, Session, Vault};
+pub use sections::{
+    Config, Data, Database, Engine, Limits, Log, LogFormat, Media, Node, Operator, Server, Session, Vault,
+};
 
 /// The defaults, as the text users see.
 pub const DEFAULTS: &str = include_str!("../../config/default.toml");

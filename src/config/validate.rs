@@ -33,6 +33,7 @@ pub(super) fn validate(config: &Config) -> Result<(), Refused> {
     engine(config)?;
     session(config)?;
     node(config)?;
+    media(config)?;
     limits(config)
 }
 
@@ -133,6 +134,15 @@ fn node(config: &Config) -> Result<(), Refused> {
     )
 }
 
+fn media(config: &Config) -> Result<(), Refused> {
+    let media = &config.media;
+    require(media.max_bytes > 0, "media.max_bytes", "it must be at least 1")?;
+    let store = media.store.is_empty()
+        || Url::parse(&media.store).is_ok_and(|url| url.scheme() == "s3" && url.has_host() && url.query().is_none());
+    require(store, "media.store", "it must be empty or look like s3://bucket/prefix")?;
+    positive("media.retention", media.retention)
+}
+
 fn limits(config: &Config) -> Result<(), Refused> {
     let limits = &config.limits;
     for (key, number) in [
@@ -182,6 +192,9 @@ mod tests {
             ("session.logins_per_second", |c| c.session.logins_per_second = 0),
             ("node.lease_trust", |c| c.node.lease_trust = c.node.lease_ttl),
             ("node.lease_trust", |c| c.node.lease_renew_interval = c.node.lease_trust),
+            ("media.max_bytes", |c| c.media.max_bytes = 0),
+            ("media.store", |c| c.media.store = "https://bucket.example".into()),
+            ("media.retention", |c| c.media.retention = Duration::ZERO),
             ("limits.qr_burst", |c| c.limits.qr_burst = 0),
             ("limits.revocation_interval", |c| c.limits.revocation_interval = Duration::from_secs(6)),
         ];

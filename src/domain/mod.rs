@@ -7,6 +7,7 @@ pub mod event;
 pub mod instance;
 pub mod lease;
 pub mod link_code;
+pub mod media_reference;
 pub mod network;
 pub mod origin;
 pub mod passkey;

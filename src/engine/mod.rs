@@ -27,7 +27,7 @@ mod outgoing;
 pub mod whatsapp;
 
 pub use directory::Directory;
-pub use files::Files;
+pub use files::{DownloadError, Files, Uploaded};
 pub use outgoing::Outgoing;
 
 /// Numbers the runs of this process.

@@ -25,6 +25,7 @@ pub mod instance;
 pub mod kept_secret;
 pub mod lease;
 pub mod link;
+pub mod message_reference;
 pub mod node;
 pub mod pool;
 pub mod session;

@@ -8,6 +8,7 @@
 mod actor;
 mod breaker;
 mod error;
+mod files;
 mod gate;
 mod handle;
 mod link;
@@ -32,6 +33,7 @@ use crate::store::Store;
 use crate::telemetry::metrics::SessionMeter;
 
 pub use error::{ClientRefusal, LogoutOutcome, PasskeyRefusal, QrRefusal, QrRefusalKind, SupervisorError};
+pub use files::FileRefusal;
 pub use handle::{Census, Supervisor, SupervisorDeps};
 pub use profile_vault::{ProfileVault, ProfileVaultError};
 pub use qr::{Verdict, verdict};

@@ -5,4 +5,5 @@
 
 pub mod schedule;
 pub mod signature;
-pub mod target;
+
+pub use crate::outside::target;

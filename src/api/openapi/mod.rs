@@ -31,7 +31,7 @@ use serde_json::Value;
 use utoipa::OpenApi;
 
 use super::respond::{self, Cached};
-use super::{about, account, audit, auth, docs, health, session};
+use super::{about, account, audit, auth, docs, health, media, session};
 
 pub(super) mod answers;
 mod codes;
@@ -70,6 +70,7 @@ pub(super) use codes::ErrorCode;
         account::keys::mint,
         account::keys::revoke,
         account::keys::rotate,
+        media::show::show,
         audit::page,
         health::live,
         health::ready,
@@ -82,6 +83,7 @@ pub(super) use codes::ErrorCode;
     tags(
         (name = "Linking", description = "Linking a device by QR code, by typing a code, by a page for others."),
         (name = "Sessions", description = "Instances and the life of their connection."),
+        (name = "Messages", description = "What is said, both ways."),
         (name = "Tokens", description = "What reaches one instance and nothing else."),
         (name = "Account", description = "The account itself: settings, keys, and what was done in its name."),
         (name = "Health", description = "For those who start, stop and route to the process."),

@@ -25,6 +25,7 @@ use super::{Engine, EngineError, EngineRun, EventSender, RunSpec};
 pub mod backend;
 mod directory;
 mod files;
+mod http;
 mod listener;
 mod network;
 mod outgoing;
@@ -37,8 +38,9 @@ pub use network::Network;
 pub use silence::SILENCED_TARGETS;
 
 use backend::Backend;
+use http::Http;
 use listener::Listener;
-use network::{Dialer, Http};
+use network::Dialer;
 use run::Run;
 use runtime::RunRuntime;
 use version::Versions;
@@ -138,7 +140,7 @@ impl Engine for WhatsApp {
             }
         };
         let run = (spec.run_id, id);
-        Ok(Run::begin(run, bot, (listener, said), runtime, events, self.config.request_timeout))
+        Ok(Run::begin(run, (bot, self.http.clone()), (listener, said), runtime, events, self.config.request_timeout))
     }
 
     async fn linked(&self, instance_id: InstanceId) -> Result<Option<Profile>, EngineError> {

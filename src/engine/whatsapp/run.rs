@@ -21,6 +21,7 @@ use crate::domain::passkey::PasskeyAnswer;
 use crate::domain::phone_number::PhoneNumber;
 use crate::engine::{EngineError, EngineEvent, EngineRun, EventSender, RunId, Tagged};
 
+use super::http::Http;
 use super::listener::Listener;
 use super::runtime::RunRuntime;
 
@@ -34,18 +35,19 @@ const KEY_DERIVATION: Duration = Duration::from_secs(10);
 pub(super) struct Run {
     pub(super) id: RunId,
     pub(super) instance_id: InstanceId,
-    client: Arc<Client>,
+    pub(super) client: Arc<Client>,
+    pub(super) http: Http,
     listener: Arc<Listener>,
     runtime: RunRuntime,
     ended: watch::Receiver<bool>,
-    request_timeout: Duration,
+    pub(super) request_timeout: Duration,
 }
 
 impl Run {
     /// Lets the client run.
     pub(super) fn begin(
         (id, instance_id): (RunId, InstanceId),
-        bot: Bot,
+        (bot, http): (Bot, Http),
         (listener, said): (Arc<Listener>, mpsc::Receiver<EngineEvent>),
         runtime: RunRuntime,
         events: EventSender,
@@ -57,7 +59,7 @@ impl Run {
         runtime.start(Teller { run_id: id, said, events }.run());
         let watcher = Watcher { handle: bot.spawn(), listener: Arc::clone(&listener), ended: ended_tx };
         runtime.start(watcher.run());
-        Arc::new(Self { id, instance_id, client, listener, runtime, ended, request_timeout })
+        Arc::new(Self { id, instance_id, client, http, listener, runtime, ended, request_timeout })
     }
 }
 
@@ -170,7 +172,7 @@ impl fmt::Debug for Run {
 }
 
 /// A request's failure in the engine's words.
-fn failed(action: &'static str, error: &IqError) -> EngineError {
+pub(super) fn failed(action: &'static str, error: &IqError) -> EngineError {
     match error {
         IqError::ServerError { code, .. } => EngineError::Refused { action, cause: format!("code {code}") },
         IqError::Timeout => EngineError::Unreachable { action, cause: "no answer in time".to_owned() },

@@ -179,6 +179,7 @@ pub(super) async fn erase_instance(conn: &mut PgConnection, id: InstanceId) -> R
         .map_err(StoreError::while_("erase the instance's event log"))
 }
 
-fn chat_key(cipher: &InstanceCipher, chat: &ChatId) -> [u8; 32] {
+/// What a chat's rows are found by.
+pub(super) fn chat_key(cipher: &InstanceCipher, chat: &ChatId) -> [u8; 32] {
     cipher.lookup_key(&[b"chat", chat.jid().as_bytes()])
 }

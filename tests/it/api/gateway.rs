@@ -24,6 +24,7 @@ use wagate::domain::clock::ManualClock;
 use wagate::domain::instance::InstanceId;
 use wagate::domain::token::{Scope, Token, TokenKind};
 use wagate::limit::Ticks;
+use wagate::media::library::Library;
 use wagate::store::account::{self, Account};
 use wagate::store::token::{self, Holder};
 use wagate::store::vault::Vault;
@@ -76,12 +77,15 @@ impl Gateway {
         let mut config = Config::defaults();
         configure(&mut config);
         let folder = tempfile::tempdir().unwrap();
-        let vault = Vault::open(&config.vault, folder.path(), database.pool()).await.unwrap();
+        let vault = Arc::new(Vault::open(&config.vault, folder.path(), database.pool()).await.unwrap());
+        let library =
+            Library::open(&config.media, folder.path(), database.store().clone(), Arc::clone(&vault)).unwrap();
         let state = Data::new(
             ApiState::new(ApiParts {
                 config: &config,
                 store: database.store().clone(),
-                vault: Arc::new(vault),
+                vault,
+                library: Arc::new(library),
                 sessions: script.clone(),
                 clock: Arc::new(clock.clone()),
                 ticks: Ticks::from_fn(move || Duration::from_millis(hand.load(Ordering::SeqCst))),

@@ -11,13 +11,18 @@ use wagate::api::sessions::{Readiness, Sessions};
 use wagate::cluster::Owner;
 use wagate::domain::instance::InstanceId;
 use wagate::domain::link_code::LinkCode;
+use wagate::domain::media_reference::MediaReference;
 use wagate::domain::passkey::PasskeyAnswer;
 use wagate::domain::phone_number::PhoneNumber;
 use wagate::domain::profile::Profile;
 use wagate::domain::qr_code::{QrCode, QrValue};
 use wagate::domain::session::{Desired, Liveness, SessionView, Status};
+use wagate::engine::DownloadError;
+use wagate::media::spool::{Arriving, Spooled};
 use wagate::store::StoreError;
-use wagate::supervisor::{LogoutOutcome, PasskeyRefusal, QrRefusal, QrRefusalKind, SupervisorError, Verdict, verdict};
+use wagate::supervisor::{
+    FileRefusal, LogoutOutcome, PasskeyRefusal, QrRefusal, QrRefusalKind, SupervisorError, Verdict, verdict,
+};
 
 /// A value as WhatsApp gives it.
 pub(crate) const VALUE: &str = "2@Xl3mYCbgPZDE6j9QyZqk0eYcDTOFHSxbcU8N2IwNq4Ab7KdvfA9pFxTzlJ0m,\
@@ -240,6 +245,10 @@ impl Sessions for Script {
         let words: Vec<&str> = statuses.iter().map(|status| status.as_str()).collect();
         self.called(&format!("wait_for {} {}", words.join(","), timeout.as_secs()));
         self.found(id)
+    }
+
+    async fn download(&self, _: InstanceId, _: &MediaReference, _: Arriving) -> Result<Spooled, FileRefusal> {
+        Err(DownloadError::Gone.into())
     }
 
     async fn owner_of(&self, _: InstanceId) -> Result<Owner, StoreError> {

@@ -1,6 +1,6 @@
 //! A gateway in this process, on a database of its own, beside a sandbox network of its own.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -108,6 +108,16 @@ impl Gateway {
     /// Where the operator connects.
     pub(crate) fn operator_url(&self) -> &str {
         self.application.as_ref().expect("it runs").operator_url()
+    }
+
+    /// The encrypted files that the gateway keeps.
+    pub(crate) fn kept_files(&self) -> Vec<PathBuf> {
+        let kept = Path::new(&self.config.data.dir).join("media/kept");
+        let folders = kept.read_dir().expect("it keeps files in a folder").map(|entry| entry.expect("it reads").path());
+        folders
+            .flat_map(|folder| folder.read_dir().expect("it reads"))
+            .map(|entry| entry.expect("it reads").path())
+            .collect()
     }
 
     /// Stops the gateway in order and starts it again on the same database and address.
