@@ -43,7 +43,6 @@ use wagate::domain::phone_number::PhoneNumber;
 use wagate::domain::qr_code::{QrCode, QrValue};
 use wagate::domain::session::{SessionView, Status};
 use wagate::domain::token::{Scope, Token, TokenKind};
-use wagate::engine::DownloadError;
 use wagate::limit::Ticks;
 use wagate::media::library::Library;
 use wagate::media::spool::{Arriving, Spooled};
@@ -110,7 +109,7 @@ impl Sessions for OneCode {
     }
 
     async fn download(&self, _: InstanceId, _: &MediaReference, _: Arriving) -> Result<Spooled, FileRefusal> {
-        Err(DownloadError::Gone.into())
+        Err(FileRefusal::Gone)
     }
 
     async fn owner_of(&self, _: InstanceId) -> Result<Owner, StoreError> {

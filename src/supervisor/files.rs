@@ -2,8 +2,8 @@
 
 use crate::domain::instance::InstanceId;
 use crate::domain::media_reference::MediaReference;
-use crate::engine::DownloadError;
-use crate::media::spool::{Arriving, Spooled};
+use crate::engine::{DownloadError, EngineError};
+use crate::media::spool::{Arriving, SpoolError, Spooled};
 
 use super::Supervisor;
 use super::error::ClientRefusal;
@@ -14,9 +14,29 @@ pub enum FileRefusal {
     /// There is no client to ask.
     #[error(transparent)]
     Client(#[from] ClientRefusal),
-    /// The client could not bring it.
+    /// WhatsApp has it no more.
+    #[error("WhatsApp no longer has the file")]
+    Gone,
+    /// What WhatsApp has is not what was sent.
+    #[error("what WhatsApp has is not the file that the message names")]
+    Damaged,
+    /// It could not be kept.
     #[error(transparent)]
-    Download(#[from] DownloadError),
+    Spool(#[from] SpoolError),
+    /// WhatsApp could not be asked.
+    #[error("WhatsApp could not be asked for the file")]
+    Unreachable(#[source] EngineError),
+}
+
+impl From<DownloadError> for FileRefusal {
+    fn from(error: DownloadError) -> Self {
+        match error {
+            DownloadError::Gone => Self::Gone,
+            DownloadError::Damaged => Self::Damaged,
+            DownloadError::Spool(error) => Self::Spool(error),
+            DownloadError::Engine(error) => Self::Unreachable(error),
+        }
+    }
 }
 
 impl Supervisor {

@@ -6,7 +6,6 @@ use crate::api::error::{ApiError, DEFAULT_RETRY_AFTER, StatusMismatch};
 use crate::api::state::ApiState;
 use crate::domain::instance::InstanceId;
 use crate::domain::session::Status;
-use crate::engine::DownloadError;
 use crate::media::library::{Book, Entry, LibraryError};
 use crate::media::spool::SpoolError;
 use crate::supervisor::{ClientRefusal, FileRefusal};
@@ -30,13 +29,9 @@ async fn bring(state: Data<ApiState>, id: InstanceId, entry: Entry) -> Result<Bo
         return Ok(book);
     }
     let into = library.spool().begin().await.map_err(LibraryError::Spool)?;
-    let file = match state.sessions.download(id, &entry.reference, into).await {
-        Ok(file) => file,
-        Err(FileRefusal::Client(error)) => return Err(error.into()),
-        Err(FileRefusal::Download(error)) => return Err(error.into()),
-    };
+    let file = state.sessions.download(id, &entry.reference, into).await?;
     library.keep(&entry, file).await.map_err(|error| match error {
-        LibraryError::Damaged(_) => DownloadError::Damaged.into(),
+        LibraryError::Damaged(_) => FileRefusal::Damaged.into(),
         LibraryError::Store(_)
         | LibraryError::Reference(_)
         | LibraryError::Vault(_)
@@ -53,19 +48,18 @@ impl From<LibraryError> for ApiError {
     }
 }
 
-impl From<DownloadError> for ApiError {
-    fn from(error: DownloadError) -> Self {
-        match error {
-            DownloadError::Gone => Self::MediaGone,
-            DownloadError::Damaged => {
-                Self::MediaUnavailable { why: "what WhatsApp has is not what was sent".to_owned() }
-            }
-            DownloadError::Spool(SpoolError::TooLarge { max }) => {
+impl From<FileRefusal> for ApiError {
+    fn from(refusal: FileRefusal) -> Self {
+        match refusal {
+            FileRefusal::Client(refusal) => refusal.into(),
+            FileRefusal::Gone => Self::MediaGone,
+            FileRefusal::Damaged => Self::MediaUnavailable { why: "what WhatsApp has is not what was sent".to_owned() },
+            FileRefusal::Spool(SpoolError::TooLarge { max }) => {
                 Self::MediaUnavailable { why: format!("it is larger than the {max} bytes that are taken here") }
             }
-            DownloadError::Spool(SpoolError::Io(_)) => Self::Internal(Box::new(error)),
-            DownloadError::Engine(error) => {
-                tracing::debug!(error = &error as &dyn std::error::Error, "a file could not be asked for");
+            FileRefusal::Spool(SpoolError::Io(_)) => Self::Internal(Box::new(refusal)),
+            FileRefusal::Unreachable(_) => {
+                tracing::debug!(error = &refusal as &dyn std::error::Error, "a file could not be asked for");
                 Self::UpstreamUnreachable
             }
         }

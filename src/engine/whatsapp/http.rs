@@ -74,7 +74,7 @@ impl Http {
             url::Host::Domain(name) => name == "localhost",
         };
         let port = url.port_or_known_default();
-        if !on_this_host || port.is_none() || port != self.port {
+        if url.scheme() != "https" || !on_this_host || port.is_none() || port != self.port {
             return None;
         }
         url.set_scheme("http").ok()?;

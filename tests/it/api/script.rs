@@ -17,7 +17,6 @@ use wagate::domain::phone_number::PhoneNumber;
 use wagate::domain::profile::Profile;
 use wagate::domain::qr_code::{QrCode, QrValue};
 use wagate::domain::session::{Desired, Liveness, SessionView, Status};
-use wagate::engine::DownloadError;
 use wagate::media::spool::{Arriving, Spooled};
 use wagate::store::StoreError;
 use wagate::supervisor::{
@@ -248,7 +247,7 @@ impl Sessions for Script {
     }
 
     async fn download(&self, _: InstanceId, _: &MediaReference, _: Arriving) -> Result<Spooled, FileRefusal> {
-        Err(DownloadError::Gone.into())
+        Err(FileRefusal::Gone)
     }
 
     async fn owner_of(&self, _: InstanceId) -> Result<Owner, StoreError> {
