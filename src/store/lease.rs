@@ -1,6 +1,6 @@
 //! `instance_lease`: the fence in front of every write of an instance's state.
 //!
-//! [`hold`] or [`advance`] is the first statement of such a transaction. Measured: a bare `WHERE EXISTS (… epoch …)`
+//! [`hold`], [`hold_to_write`] or [`advance`] is the first statement of such a transaction. Measured: a bare `WHERE EXISTS (… epoch …)`
 //! or `FOR KEY SHARE` lets a stale owner overwrite; the row lock taken here does not.
 //!
 //! A lease is free when it names no node or one that has no row in `node` ([`super::node::bury_expired`]). Claims lock
@@ -18,6 +18,22 @@ pub async fn hold(conn: &mut PgConnection, id: InstanceId, fence: Fence) -> Resu
     sqlx::query_scalar!(
         r#"SELECT 1 AS "held!" FROM instance_lease
            WHERE instance_id = $1 AND node_id = $2 AND epoch = $3 FOR SHARE"#,
+        id.as_str(),
+        fence.node_id.0,
+        fence.epoch,
+    )
+    .fetch_optional(conn)
+    .await
+    .map(|row| row.is_some())
+    .map_err(StoreError::while_("hold the lease of the instance"))
+}
+
+/// Locks the lease as [`advance`] does, for a transaction that finds out later how many numbers it takes: a lock that
+/// others may share, as that of [`hold`], invites a deadlock when it is to become more. `false` if the lease is not ours.
+pub async fn hold_to_write(conn: &mut PgConnection, id: InstanceId, fence: Fence) -> Result<bool, StoreError> {
+    sqlx::query_scalar!(
+        r#"SELECT 1 AS "held!" FROM instance_lease
+           WHERE instance_id = $1 AND node_id = $2 AND epoch = $3 FOR NO KEY UPDATE"#,
         id.as_str(),
         fence.node_id.0,
         fence.epoch,

@@ -130,7 +130,7 @@ async fn find<T: DeserializeOwned>(
         "SELECT content FROM message_reference WHERE instance_id = $1 AND kind = $2 AND digest = $3",
         id.as_str(),
         kind,
-        &digest,
+        &digest[..],
     )
     .fetch_optional(conn)
     .await

@@ -4,9 +4,13 @@ use std::time::Duration;
 
 use reqwest::StatusCode;
 use serde_json::json;
+use wagate::domain::event::{EventKind, Logged};
+use wagate::domain::instance::InstanceId;
+use wagate::store::event;
 
 use crate::support::client::Client;
 use crate::support::database::TestDatabase;
+use crate::support::gateway::open_cipher;
 use crate::support::network::{Network, http};
 use crate::support::process::Process;
 use crate::support::wait::until_within;
@@ -55,6 +59,12 @@ impl Pair {
         Process::start(self.folder.path(), &arguments, &variables)
     }
 
+    async fn log(&self, instance: &str) -> Vec<Logged> {
+        let cipher = open_cipher(&self.database, &self.folder.path().join("data"), instance).await;
+        let id = InstanceId::parse(instance).unwrap();
+        event::page(&mut self.database.pool().acquire().await.unwrap(), &cipher, id, 0, 10_000).await.unwrap()
+    }
+
     fn network(&self) -> Network {
         Network::at(self.sandbox.told("sandbox_url"))
     }
@@ -77,6 +87,65 @@ async fn killed_and_started_again_it_works_within_ten_seconds_without_a_scan() {
     let device = network.device_of(&number).await.unwrap();
     assert_eq!((&device["most_live_sockets"], &device["connected"]), (&json!(1), &json!(true)));
     second.terminate();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn killed_amid_messages_it_tells_each_of_them_once_and_in_order() {
+    const PHONES: usize = 4;
+    const EACH: usize = 50;
+    let pair = Pair::new().await;
+    let network = pair.network();
+    let mut gateway = pair.serve("info");
+    let key = gateway.told("account_key").to_owned();
+    let (instance, number) = Client::new(gateway.told("url"), &key).linked(&network).await;
+    let mut phones = Vec::new();
+    for _ in 0..PHONES {
+        let (network, phone, number) = (network.clone(), network.phone().await, number.clone());
+        phones.push(tokio::spawn(async move {
+            let mut sent = Vec::new();
+            for count in 0..EACH {
+                let text = json!({ "to": number, "kind": "text", "text": format!("message {count}") });
+                let (status, body) = network.post(&format!("/phones/{phone}/send"), &text).await;
+                assert_eq!(status, StatusCode::CREATED, "{body}");
+                sent.push(body["id"].as_str().expect("it has an id").to_owned());
+            }
+            sent
+        }));
+    }
+    let id = InstanceId::parse(&instance).unwrap();
+    let last =
+        || async { event::bounds(&mut pair.database.pool().acquire().await.unwrap(), id).await.unwrap().unwrap().1 };
+    for _ in 0..3 {
+        let before = last().await;
+        until_within(Duration::from_secs(60), "something more is logged", || async {
+            (last().await > before).then_some(())
+        })
+        .await;
+        gateway.kill();
+        gateway = pair.serve("info");
+    }
+    let mut sent = Vec::new();
+    for phone in phones {
+        sent.push(phone.await.unwrap());
+    }
+    let told = until_within(Duration::from_secs(60), "every message is told", || async {
+        let log = pair.log(&instance).await;
+        assert!(log.iter().map(|event| event.seq).eq(1..=i64::try_from(log.len()).unwrap()), "a number is missing");
+        let messages = log.into_iter().filter(|event| event.kind == EventKind::Message);
+        let ids: Vec<String> = messages.map(|event| told_id(&event)).collect();
+        (ids.len() >= PHONES * EACH).then_some(ids)
+    })
+    .await;
+    for sent in &sent {
+        let of_this_phone: Vec<&String> = told.iter().filter(|id| sent.contains(id)).collect();
+        assert_eq!(of_this_phone, sent.iter().collect::<Vec<_>>());
+    }
+    assert_eq!(told.len(), PHONES * EACH);
+    gateway.terminate();
+}
+
+fn told_id(event: &Logged) -> String {
+    event.content.as_ref().unwrap().payload["id"].as_str().unwrap().to_owned()
 }
 
 #[tokio::test(flavor = "multi_thread")]

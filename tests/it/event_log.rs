@@ -6,7 +6,7 @@ use wagate::domain::chat_id::ChatId;
 use wagate::domain::event::{Draft, EventKind, Logged};
 use wagate::domain::instance::InstanceId;
 use wagate::domain::lease::Fence;
-use wagate::store::event::{self, partitions};
+use wagate::store::event::{self, Incoming, TakenIn, partitions};
 
 use crate::support::house::House;
 use crate::support::node::midnight;
@@ -119,6 +119,34 @@ async fn a_message_is_taken_in_once_also_when_a_batch_brings_it_twice() {
     assert_eq!(fresh, [0, 1]);
     let fresh = event::first_seen(&mut conn, &cipher, id, &[ours, ["chat", "nadia", "A2"]], midnight()).await.unwrap();
     assert_eq!(fresh, [1]);
+}
+
+#[tokio::test]
+async fn what_was_taken_in_is_logged_once_and_takes_no_number_when_it_comes_again() {
+    let house = House::new().await;
+    let owned @ (id, _) = house.instance(SHOP).await;
+    let cipher = house.cipher(id).await;
+    let one = |text: &str, key: Option<&str>| Incoming {
+        key: key.map(|key| ["chat", "nadia", key].map(str::to_owned)),
+        drafts: vec![draft(text, "15550100001", midnight())],
+    };
+    let take_in = async |mut batch: Vec<Incoming>| {
+        let mut tx = house.database.store().begin().await.unwrap();
+        let me = json!({ "id": "15550100000@c.us" });
+        let taken = event::take_in(&mut tx, &cipher, owned, &me, &mut batch, midnight()).await.unwrap();
+        tx.commit().await.unwrap();
+        taken
+    };
+    let first = vec![one("a", Some("A1")), one("ack", None), one("a again", Some("A1")), one("b", Some("A2"))];
+    assert_eq!(take_in(first).await, Some(TakenIn { last: Some(3), fresh: vec![0, 1, 3] }));
+    assert_eq!(take_in(vec![one("a", Some("A1"))]).await, Some(TakenIn { last: None, fresh: vec![] }));
+    assert_eq!(take_in(vec![one("ack", None)]).await, Some(TakenIn { last: Some(4), fresh: vec![0] }));
+    assert_eq!(bodies(&page(&house, id, 0, 10).await), ["a", "ack", "b", "ack"]);
+    let mut conn = house.pool().acquire().await.unwrap();
+    assert!(event::is_seen(&mut conn, &cipher, id, &["chat", "nadia", "A2"]).await.unwrap());
+    assert!(!event::is_seen(&mut conn, &cipher, id, &["chat", "nadia", "A3"]).await.unwrap());
+    house.lose_lease(id).await;
+    assert_eq!(take_in(vec![one("c", Some("A3"))]).await, None);
 }
 
 #[tokio::test]

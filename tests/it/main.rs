@@ -37,6 +37,8 @@ mod onboarding_code;
 #[cfg(feature = "sandbox")]
 mod onboarding_passkey;
 #[cfg(feature = "sandbox")]
+mod receiving;
+#[cfg(feature = "sandbox")]
 mod sandbox;
 mod supervisor;
 mod support;

@@ -10,10 +10,9 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use parking_lot::Mutex;
 use tokio::sync::mpsc;
-use tracing::{info, warn};
+use tracing::warn;
 use wacore::store::commands::DeviceCommand;
 use wacore::types::events::{ConnectFailureReason, Event, EventHandler, EventInterest, EventKind};
-use wacore::types::message::MessageCategory;
 use wacore_binary::Jid;
 use whatsapp_rust::Client;
 use whatsapp_rust::passkey::parse_request_options;
@@ -24,6 +23,7 @@ use crate::domain::profile::Profile;
 use crate::domain::qr_code::QrValue;
 use crate::engine::EngineEvent;
 
+use super::inbox::SIGNALS;
 use super::runtime::RunRuntime;
 use super::version::Versions;
 
@@ -53,7 +53,24 @@ const KINDS: &[EventKind] = &[
     EventKind::ConnectFailure,
     EventKind::ClientOutdated,
     EventKind::Messages,
+    EventKind::Receipt,
+    EventKind::ServerAck,
+    EventKind::UndecryptableMessage,
+    EventKind::ChatPresence,
+    EventKind::Presence,
+    EventKind::GroupUpdate,
+    EventKind::IncomingCall,
+    EventKind::MissedCall,
+    EventKind::CallEndedElsewhere,
 ];
+
+/// What a listener passes on.
+pub(super) struct Said {
+    /// What becomes of the run.
+    pub(super) events: mpsc::Receiver<EngineEvent>,
+    /// What others do, past the durability hook.
+    pub(super) signals: mpsc::Receiver<Arc<Event>>,
+}
 
 /// Hears one run's client.
 pub(super) struct Listener {
@@ -64,6 +81,7 @@ pub(super) struct Listener {
     versions: Arc<Versions>,
     runtime: RunRuntime,
     queue: mpsc::Sender<EngineEvent>,
+    signals: mpsc::Sender<Arc<Event>>,
     client: OnceLock<Attached>,
     state: Mutex<State>,
 }
@@ -87,21 +105,24 @@ struct State {
     restarts_left: u32,
     reference: Option<String>,
     attempt: u32,
-    told_of_messages: bool,
+    signals_dropped: bool,
 }
 
 impl Listener {
-    /// A listener and the queue its events come out of.
+    /// A listener and what it passes on.
     pub(super) fn new(
         instance_id: InstanceId,
         placeholder_name: String,
         clock: Arc<dyn Clock>,
         versions: Arc<Versions>,
         runtime: RunRuntime,
-    ) -> (Arc<Self>, mpsc::Receiver<EngineEvent>) {
+    ) -> (Arc<Self>, Said) {
         let (queue, events) = mpsc::channel(QUEUE);
+        let (signals_in, signals) = mpsc::channel(SIGNALS);
         let (client, state) = (OnceLock::new(), Mutex::default());
-        (Arc::new(Self { instance_id, placeholder_name, clock, versions, runtime, queue, client, state }), events)
+        let listener =
+            Self { instance_id, placeholder_name, clock, versions, runtime, queue, signals: signals_in, client, state };
+        (Arc::new(listener), Said { events, signals })
     }
 
     /// Names the client before it runs, and takes its reconnecting into our hands: the supervisor decides when an
@@ -238,9 +259,18 @@ impl Listener {
         EngineEvent::ClientOutdated
     }
 
-    fn messages_came(&self) {
-        if !std::mem::replace(&mut self.state.lock().told_of_messages, true) {
-            info!(instance.id = %self.instance_id, "messages arrive; this release does not keep them, the phone does");
+    /// The run could not keep what came in: WhatsApp sends it again on the next connection.
+    pub(super) fn could_not_keep(&self) {
+        self.reconnects(false);
+        self.say(EngineEvent::Disconnected { cause: "what came in could not be stored".to_owned() });
+    }
+
+    fn pass_on(&self, signal: Arc<Event>) {
+        if self.state.lock().muted || self.signals.try_send(signal).is_ok() {
+            return;
+        }
+        if !std::mem::replace(&mut self.state.lock().signals_dropped, true) {
+            warn!(instance.id = %self.instance_id, "receipts and the like come faster than they are stored: some are lost");
         }
     }
 }
@@ -248,7 +278,7 @@ impl Listener {
 impl EventHandler for Listener {
     fn handle_event(&self, event: Arc<Event>) {
         self.state.lock().heard = true;
-        let event = match &*event {
+        let said = match &*event {
             Event::PairingQrCode(qr) => self.qr_code(&qr.code, qr.timeout),
             Event::PairingQrCodesExhausted(end) => EngineEvent::QrCodesExhausted { disconnected: end.disconnected },
             Event::QrScannedWithoutMultidevice(_) => {
@@ -289,14 +319,21 @@ impl EventHandler for Listener {
             }
             Event::ConnectFailure(failure) => self.connect_failure(failure.reason),
             Event::ClientOutdated(_) => self.outdated(),
-            // A device's own phone sends it keys as messages.
-            Event::Messages(batch) if batch.iter().all(|message| message.info.category == MessageCategory::Peer) => {
-                return;
-            }
-            Event::Messages(_) => return self.messages_came(),
+            // The hook has these already.
+            Event::Messages(batch) if batch.hook_committed => return,
+            Event::Messages(_)
+            | Event::Receipt(_)
+            | Event::ServerAck(_)
+            | Event::UndecryptableMessage(_)
+            | Event::ChatPresence(_)
+            | Event::Presence(_)
+            | Event::GroupUpdate(_)
+            | Event::IncomingCall(_)
+            | Event::MissedCall(_)
+            | Event::CallEndedElsewhere(_) => return self.pass_on(Arc::clone(&event)),
             _ => return,
         };
-        self.say(event);
+        self.say(said);
     }
 
     fn interest(&self) -> EventInterest {

@@ -26,6 +26,7 @@ pub mod backend;
 mod directory;
 mod files;
 mod http;
+mod inbox;
 mod listener;
 mod network;
 mod outgoing;
@@ -39,6 +40,7 @@ pub use silence::SILENCED_TARGETS;
 
 use backend::Backend;
 use http::Http;
+use inbox::{Hook, Inbox, Signals};
 use listener::Listener;
 use network::Dialer;
 use run::Run;
@@ -103,7 +105,8 @@ impl Engine for WhatsApp {
         transaction.rollback().await.map_err(StoreError::while_("end a look at the lease")).map_err(storage)?;
 
         let version = self.versions.current().await;
-        let backend = Backend::new(self.store.clone(), id, spec.fence, self.cipher(id).await?);
+        let cipher = self.cipher(id).await?;
+        let backend = Arc::new(Backend::new(self.store.clone(), id, spec.fence, cipher.clone()));
         let runtime = RunRuntime::new(self.runtime.clone());
         let (listener, said) = Listener::new(
             id,
@@ -117,11 +120,20 @@ impl Engine for WhatsApp {
             timeout: self.config.connect_timeout,
             listener: Arc::clone(&listener),
         };
+        let inbox = Inbox::new(
+            (id, spec.fence),
+            self.store.clone(),
+            cipher,
+            Arc::clone(&self.clock),
+            Arc::clone(&backend),
+            self.config.device_name.clone(),
+        );
+        let spoiled = backend.spoiled();
         let device = DevicePropsOverride::new()
             .with_os(self.config.device_name.clone())
             .with_platform_type(PlatformType::CHROME);
         let bot = Bot::builder()
-            .with_backend(backend)
+            .with_backend_arc(backend)
             .with_transport_factory(dialer)
             .with_http_client(self.http.clone())
             .with_runtime(runtime.clone())
@@ -130,6 +142,7 @@ impl Engine for WhatsApp {
             .with_device_props(device)
             .with_wanted_pre_key_count(usize::try_from(self.config.prekeys).unwrap_or(usize::MAX))
             .skip_history_sync()
+            .with_inbound_durability_hook(Hook(Arc::clone(&inbox)))
             .build()
             .await;
         let bot = match bot {
@@ -139,8 +152,11 @@ impl Engine for WhatsApp {
                 return Err(build_error(error));
             }
         };
+        runtime.start(Signals::new(inbox, &bot.client(), said.signals).run());
+        let heard = (listener, said.events);
         let run = (spec.run_id, id);
-        Ok(Run::begin(run, (bot, self.http.clone()), (listener, said), runtime, events, self.config.request_timeout))
+        let bot = (bot, self.http.clone());
+        Ok(Run::begin(run, bot, heard, spoiled, runtime, events, self.config.request_timeout))
     }
 
     async fn linked(&self, instance_id: InstanceId) -> Result<Option<Profile>, EngineError> {

@@ -7,6 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 use wacore::iq::devices::RemoveCompanionDeviceSpec;
 use wacore::iq::keepalive::KeepaliveSpec;
@@ -49,6 +50,7 @@ impl Run {
         (id, instance_id): (RunId, InstanceId),
         (bot, http): (Bot, Http),
         (listener, said): (Arc<Listener>, mpsc::Receiver<EngineEvent>),
+        spoiled: CancellationToken,
         runtime: RunRuntime,
         events: EventSender,
         request_timeout: Duration,
@@ -57,7 +59,7 @@ impl Run {
         listener.attach(&client);
         let (ended_tx, ended) = watch::channel(false);
         runtime.start(Teller { run_id: id, said, events }.run());
-        let watcher = Watcher { handle: bot.spawn(), listener: Arc::clone(&listener), ended: ended_tx };
+        let watcher = Watcher { handle: bot.spawn(), spoiled, listener: Arc::clone(&listener), ended: ended_tx };
         runtime.start(watcher.run());
         Arc::new(Self { id, instance_id, client, http, listener, runtime, ended, request_timeout })
     }
@@ -213,13 +215,22 @@ impl Teller {
 /// Waits for the client's loop to end: the library has no event for every way it can.
 struct Watcher {
     handle: BotHandle,
+    /// Cancelled when the run could not keep what came in.
+    spoiled: CancellationToken,
     listener: Arc<Listener>,
     ended: watch::Sender<bool>,
 }
 
 impl Watcher {
-    async fn run(self) {
-        self.handle.await;
+    async fn run(mut self) {
+        let ended = tokio::select! {
+            () = &mut self.handle => true,
+            () = self.spoiled.cancelled() => false,
+        };
+        if !ended {
+            self.listener.could_not_keep();
+            self.handle.await;
+        }
         debug!("a client's loop has ended");
         self.listener.client_ended();
         self.ended.send_replace(true);

@@ -74,6 +74,53 @@ pub async fn record(
     Ok(Some(last))
 }
 
+/// A message that came in, or something else that happened.
+#[derive(Debug, Clone)]
+pub struct Incoming {
+    /// What tells it from every other: chat, sender and id. Without it it is taken in however often it comes.
+    pub key: Option<[String; 3]>,
+    /// What is to be logged of it; perhaps nothing.
+    pub drafts: Vec<Draft>,
+}
+
+/// What became of a batch that came in.
+#[derive(Debug, PartialEq, Eq)]
+pub struct TakenIn {
+    /// The number of the last event, if any was logged.
+    pub last: Option<i64>,
+    /// Which of the batch were taken in, by their places: those that had not been before.
+    pub fresh: Vec<usize>,
+}
+
+/// Logs what came in and was not taken in before, in its order; `None` if the lease is not ours, and then nothing may be
+/// written. The first statement of its transaction.
+pub async fn take_in(
+    conn: &mut PgConnection,
+    cipher: &InstanceCipher,
+    (id, fence): (InstanceId, Fence),
+    me: &Value,
+    batch: &mut [Incoming],
+    now: DateTime<Utc>,
+) -> Result<Option<TakenIn>, EventError> {
+    if !lease::hold_to_write(conn, id, fence).await? {
+        return Ok(None);
+    }
+    let keyed: Vec<usize> = (0..batch.len()).filter(|place| batch[*place].key.is_some()).collect();
+    let keys: Vec<[&str; 3]> =
+        batch.iter().filter_map(|one| one.key.as_ref()).map(|key| key.each_ref().map(String::as_str)).collect();
+    let unseen = if keys.is_empty() { Vec::new() } else { first_seen(conn, cipher, id, &keys, now).await? };
+    let mut fresh: Vec<usize> = unseen.into_iter().map(|place| keyed[place]).collect();
+    fresh.extend((0..batch.len()).filter(|place| batch[*place].key.is_none()));
+    fresh.sort_unstable();
+    let drafts: Vec<Draft> = fresh.iter().flat_map(|place| std::mem::take(&mut batch[*place].drafts)).collect();
+    if drafts.is_empty() {
+        return Ok(Some(TakenIn { last: None, fresh }));
+    }
+    let last = record(conn, cipher, (id, fence), me, drafts).await?;
+    // The lease is locked since the first statement.
+    Ok(last.map(|last| TakenIn { last: Some(last), fresh }))
+}
+
 /// Up to `limit` events after number `after`, in their order.
 pub async fn page(
     conn: &mut PgConnection,
@@ -129,13 +176,7 @@ pub async fn first_seen(
     messages: &[[&str; 3]],
     now: DateTime<Utc>,
 ) -> Result<Vec<usize>, StoreError> {
-    let digests: Vec<Vec<u8>> = messages
-        .iter()
-        .map(|[chat, sender, message]| {
-            let parts: [&[u8]; 4] = [b"seen", chat.as_bytes(), sender.as_bytes(), message.as_bytes()];
-            cipher.lookup_key(&parts)[..16].to_vec()
-        })
-        .collect();
+    let digests: Vec<Vec<u8>> = messages.iter().map(|message| digest(cipher, message)).collect();
     let mut fresh = sqlx::query_scalar!(
         "INSERT INTO seen_message (instance_id, digest, at) SELECT $1, digest, $3 FROM unnest($2::bytea[]) AS digest
          ON CONFLICT DO NOTHING RETURNING digest",
@@ -150,6 +191,28 @@ pub async fn first_seen(
     let place = |digest: &Vec<u8>| fresh.iter().position(|other| other == digest).map(|place| fresh.swap_remove(place));
     let mut place = place;
     Ok(digests.iter().enumerate().filter_map(|(index, digest)| place(digest).map(|_| index)).collect())
+}
+
+/// Whether a message was taken in.
+pub async fn is_seen(
+    conn: &mut PgConnection,
+    cipher: &InstanceCipher,
+    id: InstanceId,
+    message: &[&str; 3],
+) -> Result<bool, StoreError> {
+    sqlx::query_scalar!(
+        r#"SELECT EXISTS (SELECT FROM seen_message WHERE instance_id = $1 AND digest = $2) AS "seen!""#,
+        id.as_str(),
+        &digest(cipher, message)[..],
+    )
+    .fetch_one(conn)
+    .await
+    .map_err(StoreError::while_("look whether a message was seen"))
+}
+
+fn digest(cipher: &InstanceCipher, [chat, sender, message]: &[&str; 3]) -> Vec<u8> {
+    let parts: [&[u8]; 4] = [b"seen", chat.as_bytes(), sender.as_bytes(), message.as_bytes()];
+    cipher.lookup_key(&parts)[..16].to_vec()
 }
 
 /// Erases what the log holds of a chat. The numbers stay, so that nobody who reads on takes it for a loss.

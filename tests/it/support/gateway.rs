@@ -8,7 +8,11 @@ use secrecy::ExposeSecret;
 use wagate::app::{Application, Network as Reached};
 use wagate::config::Config;
 use wagate::domain::clock::{Clock, SystemClock};
+use wagate::domain::event::Logged;
+use wagate::domain::instance::InstanceId;
 use wagate::sandbox::SandboxHandle;
+use wagate::store::event;
+use wagate::store::vault::{InstanceCipher, Vault};
 
 use super::client::Client;
 use super::database::TestDatabase;
@@ -105,6 +109,18 @@ impl Gateway {
         }
     }
 
+    /// Everything in an instance's log.
+    pub(crate) async fn log(&self, instance: &str) -> Vec<Logged> {
+        let id = InstanceId::parse(instance).expect("it is an id");
+        let mut conn = self.database.pool().acquire().await.expect("the database answers");
+        event::page(&mut conn, &self.cipher(instance).await, id, 0, 100_000).await.expect("the log opens")
+    }
+
+    /// What the instance's values are sealed with.
+    pub(crate) async fn cipher(&self, instance: &str) -> InstanceCipher {
+        open_cipher(&self.database, Path::new(&self.config.data.dir), instance).await
+    }
+
     /// Where the operator connects.
     pub(crate) fn operator_url(&self) -> &str {
         self.application.as_ref().expect("it runs").operator_url()
@@ -142,6 +158,13 @@ impl Gateway {
             sandbox.shutdown().await;
         }
     }
+}
+
+/// What an instance's values are sealed with, by the key in a gateway's data folder.
+pub(crate) async fn open_cipher(database: &TestDatabase, data_dir: &Path, instance: &str) -> InstanceCipher {
+    let vault = Vault::open(&Config::defaults().vault, data_dir, database.pool()).await.expect("the vault opens");
+    let mut conn = database.pool().acquire().await.expect("the database answers");
+    vault.cipher(&mut conn, InstanceId::parse(instance).expect("it is an id")).await.expect("there is a key")
 }
 
 async fn build(config: &Config, sandbox: &str, clock: &Arc<dyn Clock>) -> Application {

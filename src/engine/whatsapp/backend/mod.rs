@@ -13,6 +13,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sqlx::PgConnection;
 use tokio::sync::{Mutex, MutexGuard};
+use tokio_util::sync::CancellationToken;
 use wacore::store::error::StoreError as WaError;
 
 use crate::domain::instance::InstanceId;
@@ -24,11 +25,13 @@ use crate::store::{Store, StoreError, lease};
 mod app_sync;
 mod device;
 mod message_secret;
+mod pending;
 mod prekey;
 mod protocol;
 mod signal;
 
 pub(super) use device::read as read_device;
+pub(super) use pending::PendingKey;
 
 /// What the library expects of its stores.
 type WaResult<T> = Result<T, WaError>;
@@ -45,6 +48,9 @@ pub struct Backend {
     /// Writes of one instance follow each other: some read before they write, and one busy instance must not take
     /// more than one of the pool's connections.
     writing: Arc<Mutex<()>>,
+    pending: pending::Gone,
+    /// Cancelled when something that came in could not be kept.
+    spoiled: CancellationToken,
 }
 
 /// Why a method of the backend failed; the library sees it boxed in its own error.
@@ -53,6 +59,9 @@ pub enum BackendError {
     /// The instance is another node's: nothing was written.
     #[error("the lease of the instance belongs to another owner")]
     LeaseLost,
+    /// The run could not keep what came in: it writes nothing more.
+    #[error("the run could not keep what came in and writes nothing more")]
+    Spoiled,
     /// The database failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -73,12 +82,27 @@ impl From<BackendError> for WaError {
 impl Backend {
     /// A backend that reads and, under `fence`, writes the instance's state.
     pub fn new(store: Store, id: InstanceId, fence: Fence, cipher: InstanceCipher) -> Self {
-        Self { store, id, fence, cipher, writing: Arc::default() }
+        let (writing, pending, spoiled) = (Arc::default(), pending::Gone::default(), CancellationToken::new());
+        Self { store, id, fence, cipher, writing, pending, spoiled }
+    }
+
+    /// Something that came in could not be kept. From now on the run writes nothing: a Signal ratchet that were saved
+    /// now would have WhatsApp's next attempt to deliver it taken for a repetition.
+    pub(super) fn spoil(&self) {
+        self.spoiled.cancel();
+    }
+
+    /// Cancelled once the run must end, because it could not keep what came in.
+    pub(super) fn spoiled(&self) -> CancellationToken {
+        self.spoiled.clone()
     }
 
     /// Begins a transaction that only the owner of the lease may commit.
     async fn write(&self) -> Result<Write<'_>, BackendError> {
         let turn = self.writing.lock().await;
+        if self.spoiled.is_cancelled() {
+            return Err(BackendError::Spoiled);
+        }
         let mut transaction = self.store.begin().await?;
         if lease::hold(&mut transaction, self.id, self.fence).await? {
             Ok(Write { backend: self, transaction, _turn: turn })

@@ -44,10 +44,6 @@ impl Backend {
         self.hash(kind, &[chat.as_bytes(), id.as_bytes()])
     }
 
-    fn pending(&self, chat: &str, sender: &str, id: &str) -> Vec<u8> {
-        self.hash(Kind::PendingInbound, &[chat.as_bytes(), sender.as_bytes(), id.as_bytes()])
-    }
-
     async fn change_token(&self, jid: &str, change: TokenChange<'_>) -> Result<(), BackendError> {
         let key = self.named(Kind::TcToken, jid);
         let at = plain(Kind::TcToken, &key);
@@ -284,7 +280,7 @@ impl ProtocolStore for Backend {
     }
 
     async fn get_pending_inbound(&self, chat: &str, sender: &str, id: &str) -> WaResult<Option<Vec<u8>>> {
-        Ok(self.get(plain(Kind::PendingInbound, &self.pending(chat, sender, id))).await?)
+        Ok(self.get(plain(Kind::PendingInbound, &self.pending_row(chat, sender, id))).await?)
     }
 
     async fn delete_pending_inbound(&self, chat: &str, sender: &str, id: &str) -> WaResult<()> {
@@ -296,17 +292,10 @@ impl ProtocolStore for Backend {
     }
 
     async fn store_pending_inbound_batch(&self, rows: &[PendingInboundRow<'_>]) -> WaResult<()> {
-        let now = wacore::time::now_secs();
-        let keyed = rows.iter().map(|row| (self.pending(row.chat, row.sender, row.id), row.message));
-        let rows: Vec<_> = last_of_each(keyed)
-            .into_iter()
-            .map(|(key, message)| self.seal(plain(Kind::PendingInbound, &key), message, now))
-            .collect();
-        Ok(self.put_all(Kind::PendingInbound, &rows).await?)
+        Ok(self.put_pending(rows).await?)
     }
 
     async fn delete_pending_inbound_batch(&self, keys: &[PendingInboundKey<'_>]) -> WaResult<()> {
-        let keys: Vec<Vec<u8>> = keys.iter().map(|key| self.pending(key.chat, key.sender, key.id)).collect();
-        Ok(self.delete(Kind::PendingInbound, Some(b""), &keys).await?)
+        Ok(self.delete_pending(keys).await?)
     }
 }

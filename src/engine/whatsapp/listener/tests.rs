@@ -20,7 +20,7 @@ impl Heard {
         let versions = Arc::new(Versions::offline(Arc::clone(&clock)));
         let id = InstanceId::parse("7K2M9QX4T0AB").unwrap();
         let runtime = RunRuntime::new(Handle::current());
-        let (listener, events) = Listener::new(id, "wagate".to_owned(), clock, versions, runtime);
+        let (listener, Said { events, .. }) = Listener::new(id, "wagate".to_owned(), clock, versions, runtime);
         Self { listener, events }
     }
 

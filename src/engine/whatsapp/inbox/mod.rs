@@ -1,0 +1,202 @@
+//! From the wire to the log: what came in is committed before WhatsApp is told that we have it.
+//!
+//! The library decrypts a message, stores a copy, and awaits [`InboundDurabilityHook::on_messages`]; only then does it
+//! acknowledge. So one transaction here says it all: the message is new, here is its event, here is where its file lies,
+//! and the copy is not needed any more. Whatever fails leaves the message unacknowledged, and the run ends, because
+//! WhatsApp sends it again on the next connection and not before.
+//!
+//! Chats are read at the same time, and each of their messages would want a transaction of its own. Instead they stand
+//! in line: whoever comes to write takes everything in the line along. A chat's messages come one after the other, so
+//! their order holds.
+
+mod content;
+mod media;
+mod message;
+mod notice;
+mod people;
+mod signals;
+mod vote;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use parking_lot::Mutex;
+use serde_json::{Value, json};
+use tokio::sync::oneshot;
+use tracing::warn;
+use wacore::types::events::InboundMessage;
+use whatsapp_rust::{Client, InboundDurabilityHook};
+
+use crate::domain::clock::Clock;
+use crate::domain::instance::InstanceId;
+use crate::domain::lease::Fence;
+use crate::store::event::{self, EventError, Incoming};
+use crate::store::message_reference::{self, Kept};
+use crate::store::vault::InstanceCipher;
+use crate::store::{Store, StoreError};
+
+use super::backend::{Backend, PendingKey};
+use super::listener;
+
+pub(super) use signals::{QUEUE as SIGNALS, Signals};
+
+/// Why something was not written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(super) enum NotKept {
+    /// The instance is another node's.
+    #[error("the lease of the instance belongs to another owner")]
+    LeaseLost,
+    /// The database failed.
+    #[error("what came in could not be stored")]
+    Failed,
+    /// The run ended meanwhile.
+    #[error("the run ended before what came in was stored")]
+    Interrupted,
+}
+
+/// What is to be written of one message, or of something else that happened.
+struct Entry {
+    incoming: Incoming,
+    references: Vec<Kept>,
+    /// The copy that the library stored, not needed once this is written.
+    pending: Option<PendingKey>,
+}
+
+/// Entries in the line, and whoever waits for them.
+struct Waiting {
+    entries: Vec<Entry>,
+    me: Value,
+    written: oneshot::Sender<Result<(), NotKept>>,
+}
+
+/// Writes what comes in over one run.
+pub(super) struct Inbox {
+    id: InstanceId,
+    fence: Fence,
+    store: Store,
+    cipher: InstanceCipher,
+    clock: Arc<dyn Clock>,
+    backend: Arc<Backend>,
+    /// Stands in for a push name that is not known yet, and is never told as one.
+    placeholder_name: String,
+    line: Mutex<Vec<Waiting>>,
+    turn: tokio::sync::Mutex<()>,
+}
+
+impl Inbox {
+    pub(super) fn new(
+        (id, fence): (InstanceId, Fence),
+        store: Store,
+        cipher: InstanceCipher,
+        clock: Arc<dyn Clock>,
+        backend: Arc<Backend>,
+        placeholder_name: String,
+    ) -> Arc<Self> {
+        let (line, turn) = (Mutex::default(), tokio::sync::Mutex::default());
+        Arc::new(Self { id, fence, store, cipher, clock, backend, placeholder_name, line, turn })
+    }
+
+    /// Writes entries, together with whatever else stands in line, and waits until they are committed.
+    async fn write(&self, client: &Client, entries: Vec<Entry>) -> Result<(), NotKept> {
+        let (written, mut outcome) = oneshot::channel();
+        let one = Waiting { entries, me: self.me(client), written };
+        self.line.lock().push(one);
+        let _turn = self.turn.lock().await;
+        if let Ok(outcome) = outcome.try_recv() {
+            return outcome;
+        }
+        let (mut batch, mut waiting, mut me) = (Vec::new(), Vec::new(), Value::Null);
+        let line = std::mem::take(&mut *self.line.lock());
+        for one in line {
+            batch.extend(one.entries);
+            waiting.push(one.written);
+            me = one.me;
+        }
+        let result = self.commit(batch, &me).await;
+        for written in waiting {
+            // Whoever does not wait any more is told nothing.
+            let _ = written.send(result);
+        }
+        // Nothing of ours in the line: whoever took it along was dropped before it was written.
+        outcome.try_recv().unwrap_or(Err(NotKept::Interrupted))
+    }
+
+    async fn commit(&self, batch: Vec<Entry>, me: &Value) -> Result<(), NotKept> {
+        let committed = self.try_commit(batch, me).await;
+        match committed {
+            Ok(Some(last)) => {
+                self.store.bell().ring(self.id, last);
+                Ok(())
+            }
+            Ok(None) => Ok(()),
+            Err(Failure::LeaseLost) => Err(NotKept::LeaseLost),
+            Err(Failure::Event(error)) => {
+                warn!(
+                    instance.id = %self.id,
+                    error = &error as &dyn std::error::Error,
+                    "what came in could not be stored; WhatsApp will send it again"
+                );
+                Err(NotKept::Failed)
+            }
+        }
+    }
+
+    async fn try_commit(&self, batch: Vec<Entry>, me: &Value) -> Result<Option<i64>, Failure> {
+        let (mut incoming, mut references, mut pending) = (Vec::new(), Vec::new(), Vec::new());
+        for entry in batch {
+            incoming.push(entry.incoming);
+            references.push(entry.references);
+            pending.extend(entry.pending);
+        }
+        let owned = (self.id, self.fence);
+        let mut tx = self.store.begin().await?;
+        let taken = event::take_in(&mut tx, &self.cipher, owned, me, &mut incoming, self.clock.now()).await?;
+        let taken = taken.ok_or(Failure::LeaseLost)?;
+        let fresh: Vec<Kept> = taken.fresh.iter().flat_map(|place| std::mem::take(&mut references[*place])).collect();
+        message_reference::keep(&mut tx, &self.cipher, self.id, &fresh).await?;
+        self.backend.drop_pending(&mut tx, &pending).await?;
+        tx.commit().await.map_err(StoreError::while_("commit what came in"))?;
+        self.backend.pending_is_gone(pending);
+        Ok(taken.last)
+    }
+
+    /// Who the instance is linked to, as envelopes tell it.
+    fn me(&self, client: &Client) -> Value {
+        let device = client.persistence_manager().get_device_snapshot();
+        listener::profile(&device, &self.placeholder_name)
+            .map_or(Value::Null, |me| json!({ "id": me.chat_id(), "lid": me.lid_address(), "pushName": me.push_name }))
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+enum Failure {
+    #[error("the lease of the instance belongs to another owner")]
+    LeaseLost,
+    #[error(transparent)]
+    Event(#[from] EventError),
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        Self::Event(error.into())
+    }
+}
+
+/// The library owns its hook; the inbox is shared with the run.
+pub(super) struct Hook(pub(super) Arc<Inbox>);
+
+#[async_trait]
+impl InboundDurabilityHook for Hook {
+    async fn on_messages(&self, client: Arc<Client>, batch: &[InboundMessage]) -> anyhow::Result<()> {
+        let inbox = &self.0;
+        let mut entries = Vec::with_capacity(batch.len());
+        for message in batch {
+            entries.push(inbox.translate(&client, message).await);
+        }
+        let written = inbox.write(&client, entries).await;
+        if written.is_err() {
+            inbox.backend.spoil();
+        }
+        Ok(written?)
+    }
+}
