@@ -44,6 +44,18 @@ pub enum ApiError {
     /// The body is larger than the route takes; the connection is closed.
     #[error("The request body is larger than 64 KiB.")]
     BodyTooLarge,
+    /// The file is larger than files may be; the connection is closed.
+    #[error("The file is larger than the {max} bytes that are taken.")]
+    FileTooLarge {
+        /// How large they may be.
+        max: u64,
+    },
+    /// The file is not what it is to be sent as.
+    #[error("The file cannot be sent like this: {why}.")]
+    UnfitFile {
+        /// Why, in words that follow.
+        why: String,
+    },
     /// The body did not arrive in time; the connection is closed.
     #[error("The request body did not arrive in time.")]
     BodyTimeout,
@@ -246,8 +258,8 @@ impl ApiError {
             | Self::IdempotencyKeyInUse => StatusCode::CONFLICT,
             Self::MethodNotAllowed { .. } => StatusCode::METHOD_NOT_ALLOWED,
             Self::BodyTimeout => StatusCode::REQUEST_TIMEOUT,
-            Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::BodyTooLarge | Self::FileTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::UnsupportedMediaType | Self::UnfitFile { .. } => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::SessionStatus(_) | Self::IdempotencyKeyReused | Self::MediaUnavailable { .. } => {
                 StatusCode::UNPROCESSABLE_ENTITY
             }
@@ -267,9 +279,9 @@ impl ApiError {
         match self {
             Self::NotFound => "not_found",
             Self::MethodNotAllowed { .. } => "method_not_allowed",
-            Self::BodyTooLarge => "payload_too_large",
+            Self::BodyTooLarge | Self::FileTooLarge { .. } => "payload_too_large",
             Self::BodyTimeout => "request_timeout",
-            Self::UnsupportedMediaType => "unsupported_media_type",
+            Self::UnsupportedMediaType | Self::UnfitFile { .. } => "unsupported_media_type",
             Self::MalformedBody(_) => "malformed_body",
             Self::ConflictingParameter { .. } => "conflicting_parameter",
             Self::Parameters(problems) if problems.iter().any(|problem| problem.missing) => "missing_parameter",
@@ -313,8 +325,10 @@ impl ApiError {
             Self::NotFound
             | Self::MethodNotAllowed { .. }
             | Self::BodyTooLarge
+            | Self::FileTooLarge { .. }
             | Self::BodyTimeout
             | Self::UnsupportedMediaType
+            | Self::UnfitFile { .. }
             | Self::MalformedBody(_)
             | Self::ConflictingParameter { .. }
             | Self::Parameters(_)
@@ -340,7 +354,7 @@ impl ApiError {
 
     /// Whether the rest of the request's body was left unread, so that the connection cannot be used again.
     pub fn closes_connection(&self) -> bool {
-        matches!(self, Self::BodyTooLarge | Self::BodyTimeout)
+        matches!(self, Self::BodyTooLarge | Self::FileTooLarge { .. } | Self::BodyTimeout)
     }
 }
 

@@ -31,18 +31,20 @@ pub(super) const DELETE: &str = "/v2/session/delete";
 pub(super) struct Passage {
     /// Which instance it is about.
     pub(super) id: InstanceId,
-    /// The body that was read.
-    pub(super) body: Bytes,
+    /// The body that was read, unless it is a file that does not lie in memory: such a request cannot be carried.
+    pub(super) body: Option<Bytes>,
     /// Whom it is from.
     pub(super) client: IpAddr,
     /// Whether it was carried here.
     pub(super) carried: bool,
 }
 
-/// Where a request that was read comes from.
-pub(super) fn origin(state: &ApiState, request: &HttpRequest, body: &[u8]) -> Origin {
+/// Where a request comes from. A passport is good for a body that was read: of one that was not, nobody is believed, but
+/// it is not carried on either.
+pub(super) fn origin(state: &ApiState, request: &HttpRequest, body: Option<&[u8]>) -> Origin {
     let passport = request.headers().get(FORWARDED.as_str()).and_then(|value| value.to_str().ok());
     let Some(passport) = passport else { return Origin::Client };
+    let Some(body) = body else { return Origin::Expired };
     let subject = Subject { method: request.method().as_str(), path_and_query: path_and_query(request), body };
     let origin = state.forwarder.origin(passport, subject, state.clock.now());
     if origin == Origin::Expired {
@@ -67,7 +69,8 @@ pub(super) async fn answer(
         state.sessions.forget_owner(id);
         return Err(ApiError::Misdirected);
     }
-    let carried = carried(request, passage, request_id);
+    let Some(body) = passage.body.clone() else { return Err(ApiError::OwnerUnreachable) };
+    let carried = carried(request, passage, body, request_id);
     state.meter.forwarded();
     let mut outcome = state.forwarder.send(carried.clone(), addr, state.clock.now()).await;
     if matches!(outcome, Err(ForwardError::Misdirected)) {
@@ -95,7 +98,7 @@ pub(super) async fn answer(
     }
 }
 
-fn carried(request: &HttpRequest, passage: Passage, request_id: &str) -> Carried {
+fn carried(request: &HttpRequest, passage: Passage, body: Bytes, request_id: &str) -> Carried {
     // The two libraries are on different versions of the crate that defines these types.
     let mut headers = http::HeaderMap::with_capacity(request.headers().len() + 2);
     for (name, value) in request.headers() {
@@ -112,7 +115,7 @@ fn carried(request: &HttpRequest, passage: Passage, request_id: &str) -> Carried
         method: http::Method::from_bytes(method.as_str().as_bytes()).expect("a method is a method"),
         path_and_query: path_and_query(request).to_owned(),
         headers,
-        body: passage.body,
+        body,
         client: passage.client,
     }
 }

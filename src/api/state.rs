@@ -8,6 +8,7 @@ use chrono::TimeDelta;
 use parking_lot::{Mutex, RwLock};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
+use tokio::sync::Semaphore;
 use uuid::Uuid;
 
 use crate::cluster::forward::Forwarder;
@@ -28,6 +29,9 @@ use super::extract::{InvalidNetwork, TrustedProxies};
 use super::routes;
 use super::sessions::Sessions;
 use super::tokens::{LOOKUP, Tokens};
+
+/// Bodies of a file in base64 that are in memory at one time.
+const LARGE_BODIES: usize = 2;
 
 /// Instances whose account is remembered at once.
 const MAX_OWNERS: usize = 65_536;
@@ -77,6 +81,8 @@ pub struct ApiState {
     pub(crate) failures: KeyedLimiter<AddressKey>,
     pub(crate) trusted_proxies: TrustedProxies,
     pub(in crate::api) rounds: Rounds,
+    /// Bodies that are read into memory although they are large.
+    pub(crate) large_bodies: Semaphore,
     /// The web origins whose pages may read answers.
     pub(crate) origins: Origins,
     pub(crate) meter: HttpMeter,
@@ -119,6 +125,7 @@ impl ApiState {
             idempotency_key_ttl: TimeDelta::from_std(limits.idempotency_key_ttl).unwrap_or(TimeDelta::MAX),
             source_url: parts.config.server.source_url.clone(),
             rounds: Rounds::default(),
+            large_bodies: Semaphore::new(LARGE_BODIES),
             origins: Origins::default(),
             owners: RwLock::default(),
             rng: Mutex::new(parts.rng),

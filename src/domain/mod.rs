@@ -10,6 +10,7 @@ pub mod link_code;
 pub mod media_reference;
 pub mod network;
 pub mod origin;
+pub mod outgoing_file;
 pub mod passkey;
 pub mod payload;
 pub mod phone_number;

@@ -21,10 +21,10 @@ use crate::config;
 use crate::domain::instance::InstanceId;
 use crate::domain::media_reference::MediaReference;
 use crate::store::event::EventError;
-use crate::store::vault::{Vault, VaultError};
+use crate::store::vault::{InstanceCipher, Vault, VaultError};
 use crate::store::{Store, StoreError, message_reference};
 
-use super::cipher::{Damaged, Opener, VerifyError, last_blocks};
+use super::cipher::{Damaged, EncryptError, Opener, VerifyError, last_blocks};
 use super::shelf::{FileName, Shelf, ShelfError};
 use super::spool::{Spool, Spooled};
 
@@ -49,6 +49,9 @@ pub enum LibraryError {
     /// A file on its way could not be read or made.
     #[error("a file on its way could not be read or made")]
     Spool(#[from] io::Error),
+    /// A file could not be encrypted.
+    #[error(transparent)]
+    Encrypt(#[from] EncryptError),
     /// What is on the shelf is not what was put there.
     #[error("a file on the shelf is damaged")]
     Damaged(#[from] Damaged),
@@ -86,6 +89,7 @@ pub struct Library {
     store: Store,
     vault: Arc<Vault>,
     shelf: Shelf,
+    outgoing: Shelf,
     spool: Spool,
     runtime: Handle,
     turns: Mutex<HashMap<FileName, Arc<tokio::sync::Mutex<()>>>>,
@@ -101,14 +105,15 @@ impl Library {
         vault: Arc<Vault>,
     ) -> Result<Self, LibraryError> {
         let folder = data_dir.join("media");
-        let shelf = match config.store.as_str() {
-            "" => Shelf::in_folder(&folder.join("kept"))?,
-            address => Shelf::in_bucket(address, "kept")?,
+        let shelf = |area: &str| match config.store.as_str() {
+            "" => Shelf::in_folder(&folder.join(area)),
+            address => Shelf::in_bucket(address, area),
         };
         Ok(Self {
             store,
             vault,
-            shelf,
+            shelf: shelf("kept")?,
+            outgoing: shelf("outgoing")?,
             spool: Spool::open(&folder.join("spool"), config.max_bytes)?,
             runtime: Handle::current(),
             turns: Mutex::default(),
@@ -118,6 +123,17 @@ impl Library {
 
     pub(super) fn shelf(&self) -> &Shelf {
         &self.shelf
+    }
+
+    /// Where files lie that are to be sent.
+    pub(super) fn outgoing(&self) -> &Shelf {
+        &self.outgoing
+    }
+
+    /// What an instance's files are named and their keys sealed with.
+    pub(super) async fn cipher(&self, id: InstanceId) -> Result<InstanceCipher, LibraryError> {
+        let mut conn = self.store.acquire().await?;
+        Ok(self.vault.cipher(&mut conn, id).await?)
     }
 
     pub(super) fn store(&self) -> &Store {

@@ -49,6 +49,21 @@ impl Spool {
         self.max_bytes
     }
 
+    /// A file that is written at once, and what came of writing it. Blocks.
+    pub fn write<T, E: From<io::Error>>(&self, write: impl FnOnce(&File) -> Result<T, E>) -> Result<(Spooled, T), E> {
+        let file = tempfile::tempfile_in(self.folder.as_path())?;
+        let outcome = write(&file)?;
+        let length = file.metadata()?.len();
+        Ok((Spooled { file: Arc::new(file), length }, outcome))
+    }
+
+    /// An empty file, to be written with what was measured before: it may become as long as it likes.
+    pub async fn begin_unbounded(&self) -> io::Result<Arriving> {
+        let mut arriving = self.begin().await?;
+        arriving.max = u64::MAX;
+        Ok(arriving)
+    }
+
     /// An empty file, to be written.
     pub async fn begin(&self) -> io::Result<Arriving> {
         let folder = Arc::clone(&self.folder);

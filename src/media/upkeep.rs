@@ -17,6 +17,9 @@ use super::library::{Library, LibraryError};
 /// How often it is looked what can be removed.
 const INTERVAL: TimeDelta = TimeDelta::minutes(10);
 
+/// A file that is to be sent is removed this long after it was left: no message waits longer than a day.
+const LEFT: TimeDelta = TimeDelta::hours(25);
+
 /// Files that are looked up at one time.
 const BATCH: usize = 500;
 
@@ -61,6 +64,13 @@ impl Upkeep {
             let over = |place: &usize| now - files[*place].since >= self.retention;
             for place in (0..files.len()).filter(|place| over(place) || unreferred.contains(place)) {
                 self.library.shelf().remove(files[place].name).await?;
+                removed += 1;
+            }
+        }
+        let mut left = self.library.outgoing().files();
+        while let Some(file) = left.try_next().await? {
+            if now - file.since >= LEFT {
+                self.library.outgoing().remove(file.name).await?;
                 removed += 1;
             }
         }

@@ -39,7 +39,8 @@ pub struct Call {
     /// From where, also if another node carried the request here.
     pub client: IpAddr,
     request: HttpRequest,
-    body: Bytes,
+    /// `None` if it is a file that does not lie in memory.
+    body: Option<Bytes>,
     parameters: Parameters,
     origin: Origin,
 }
@@ -54,24 +55,7 @@ impl FromRequest for Call {
         Box::pin(async move {
             let body = body::read(&mut payload).await?;
             let parameters = Parameters::of(request.headers(), request.query_string(), &body).await?;
-            let state =
-                request.app_data::<Data<ApiState>>().cloned().expect("every route is configured with the state");
-            let origin = forward::origin(&state, &request, &body);
-            let client = match origin {
-                Origin::Node(client) => client,
-                Origin::Client | Origin::Expired => state.trusted_proxies.client_address(&request),
-            };
-            let caller = authenticate(&state, &parameters).await.map_err(|refusal| match (refusal, origin) {
-                // The node it was carried from has let this client through; that it failed here is no guess of theirs.
-                (Refusal::Credential, Origin::Node(_)) => ApiError::Unauthorized,
-                (Refusal::Guesses, Origin::Node(_)) => ApiError::Busy,
-                (refusal, _) => refuse(&state, client, refusal),
-            })?;
-            let call = Self { state, caller, client, request, body, parameters, origin };
-            if !matches!(origin, Origin::Node(_)) {
-                call.within(call.caller.limiter.check())?;
-            }
-            Ok(call)
+            Self::admit(request, Some(body), parameters).await
         })
     }
 }
@@ -148,6 +132,37 @@ pub(super) fn within(
 }
 
 impl Call {
+    /// Lets a request proceed whose parameters are read; without a body, the body is a file that does not lie in memory.
+    pub(super) async fn admit(
+        request: HttpRequest,
+        body: Option<Bytes>,
+        parameters: Parameters,
+    ) -> Result<Self, ApiError> {
+        let state = request.app_data::<Data<ApiState>>().cloned().expect("every route is configured with the state");
+        let origin = forward::origin(&state, &request, body.as_deref());
+        let client = match origin {
+            Origin::Node(client) => client,
+            Origin::Client | Origin::Expired => state.trusted_proxies.client_address(&request),
+        };
+        let caller = authenticate(&state, &parameters).await.map_err(|refusal| match (refusal, origin) {
+            // The node it was carried from has let this client through; that it failed here is no guess of theirs.
+            (Refusal::Credential, Origin::Node(_)) => ApiError::Unauthorized,
+            (Refusal::Guesses, Origin::Node(_)) => ApiError::Busy,
+            (refusal, _) => refuse(&state, client, refusal),
+        })?;
+        let call = Self { state, caller, client, request, body, parameters, origin };
+        if !matches!(origin, Origin::Node(_)) {
+            call.within(call.caller.limiter.check())?;
+        }
+        Ok(call)
+    }
+
+    /// The rest of the body has come.
+    pub(super) fn replace(&mut self, body: Bytes, parameters: Parameters) {
+        self.body = Some(body);
+        self.parameters = parameters;
+    }
+
     /// The parameters.
     pub fn read(&self) -> Read<'_> {
         Read::new(&self.parameters)

@@ -36,6 +36,7 @@ async fn bring(state: Data<ApiState>, id: InstanceId, entry: Entry) -> Result<Bo
         | LibraryError::Reference(_)
         | LibraryError::Vault(_)
         | LibraryError::Shelf(_)
+        | LibraryError::Encrypt(_)
         | LibraryError::Spool(_) => ApiError::from(error),
     })?;
     let book = library.book(&entry).await?;

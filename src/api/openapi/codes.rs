@@ -39,8 +39,16 @@ impl ErrorCode {
         code("account_has_instances", 409, "The account is not empty. Told to the operator only."),
         code("idempotency_key_in_use", 409, "The first request with this Idempotency-Key is still being served."),
         code("media_gone", 410, "WhatsApp no longer has the file."),
-        code("payload_too_large", 413, "The body is larger than 64 KiB. The connection is closed."),
-        code("unsupported_media_type", 415, "The body is none of the forms that are read."),
+        code(
+            "payload_too_large",
+            413,
+            "The body is larger than 64 KiB, or the file than is taken. The connection is closed.",
+        ),
+        code(
+            "unsupported_media_type",
+            415,
+            "The body is none of the forms that are read, or the file not what it is to be sent as.",
+        ),
         code("range_not_satisfiable", 416, "The range is beyond the file; `Content-Range` tells its length."),
         code("session_status_mismatch", 422, "The session does not stand where the request needs it."),
         code("pairing_in_progress", 422, "The code was scanned and WhatsApp is still finishing."),
