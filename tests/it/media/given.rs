@@ -74,7 +74,7 @@ async fn a_file_is_nobody_elses_and_one_without_a_message_is_not_found() {
     }
     let (status, account) = scene.gateway.operator.post("/v2/admin/accounts", &json!({ "name": "stranger" })).await;
     assert_eq!(status, StatusCode::CREATED, "{account}");
-    let stranger = scene.ask_as(account["account_key"].as_str().unwrap(), &id, &[]).await;
+    let stranger = scene.ask_as(account["key"]["access_token"].as_str().unwrap(), &id, &[]).await;
     assert_eq!(stranger.status(), StatusCode::NOT_FOUND);
     assert_eq!(code(&stranger.bytes().await.unwrap()), "session_not_found");
 }
