@@ -7,19 +7,22 @@
 //! request by its passport, leaves them alone.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
 use actix_web::http::{Method, StatusCode};
 use actix_web::{HttpMessage, HttpRequest, HttpResponse};
 use bytes::Bytes;
 use tracing::{debug, warn};
+use uuid::Uuid;
 
 use crate::cluster::Owner;
-use crate::cluster::forward::{Carried, ForwardError, Forwarded};
+use crate::cluster::forward::{Carried, CarriedBody, ForwardError, Forwarded};
 use crate::cluster::passport::{FORWARDED, Origin, Subject};
 use crate::domain::instance::InstanceId;
 
 use super::error::ApiError;
+use super::extract::Parts;
 use super::state::ApiState;
 
 /// Where an instance is erased; the node that carried the request there forgets it too.
@@ -31,12 +34,21 @@ pub(super) const DELETE: &str = "/v2/session/delete";
 pub(super) struct Passage {
     /// Which instance it is about.
     pub(super) id: InstanceId,
-    /// The body that was read, unless it is a file that does not lie in memory: such a request cannot be carried.
-    pub(super) body: Option<Bytes>,
+    /// Its body, if it was read to its end.
+    pub(super) body: Option<Cargo>,
     /// Whom it is from.
     pub(super) client: IpAddr,
     /// Whether it was carried here.
     pub(super) carried: bool,
+}
+
+/// The body of a request that is carried.
+#[derive(Debug, Clone)]
+pub(super) enum Cargo {
+    /// It lies in memory.
+    Whole(Bytes),
+    /// A file of it lies on disk.
+    Parts(Parts),
 }
 
 /// Where a request comes from. A passport is good for a body that was read: of one that was not, nobody is believed, but
@@ -70,7 +82,8 @@ pub(super) async fn answer(
         return Err(ApiError::Misdirected);
     }
     let Some(body) = passage.body.clone() else { return Err(ApiError::OwnerUnreachable) };
-    let carried = carried(request, passage, body, request_id);
+    let boundary = state.uuid();
+    let carried = carried(request, passage, (body, boundary), request_id);
     state.meter.forwarded();
     let mut outcome = state.forwarder.send(carried.clone(), addr, state.clock.now()).await;
     if matches!(outcome, Err(ForwardError::Misdirected)) {
@@ -98,7 +111,7 @@ pub(super) async fn answer(
     }
 }
 
-fn carried(request: &HttpRequest, passage: Passage, body: Bytes, request_id: &str) -> Carried {
+fn carried(request: &HttpRequest, passage: Passage, (cargo, boundary): (Cargo, Uuid), request_id: &str) -> Carried {
     // The two libraries are on different versions of the crate that defines these types.
     let mut headers = http::HeaderMap::with_capacity(request.headers().len() + 2);
     for (name, value) in request.headers() {
@@ -109,6 +122,18 @@ fn carried(request: &HttpRequest, passage: Passage, body: Bytes, request_id: &st
     }
     let id = http::HeaderValue::from_str(request_id).expect("an id is made of visible ASCII");
     headers.insert(http::HeaderName::from_static("x-request-id"), id);
+    let body = match cargo {
+        Cargo::Whole(body) => CarriedBody::Whole(body),
+        Cargo::Parts(parts) => {
+            let content_type = parts.write(boundary).content_type;
+            let content_type = http::HeaderValue::from_str(&content_type).expect("a boundary is visible ASCII");
+            headers.insert(http::header::CONTENT_TYPE, content_type);
+            CarriedBody::Streamed(Arc::new(move || {
+                let written = parts.write(boundary);
+                (written.length, written.chunks)
+            }))
+        }
+    };
     // A HEAD travels as the GET whose head it wants: this node then leaves the body out, as it does with its own.
     let method = if request.method() == Method::HEAD { &Method::GET } else { request.method() };
     Carried {

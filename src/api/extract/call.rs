@@ -14,7 +14,7 @@ use bytes::Bytes;
 use tracing::{Span, field};
 
 use crate::api::error::ApiError;
-use crate::api::forward::{self, Passage};
+use crate::api::forward::{self, Cargo, Passage};
 use crate::api::state::ApiState;
 use crate::api::tokens::{Caller, LOOKUP, Unresolved};
 use crate::cluster::Owner;
@@ -27,6 +27,7 @@ use crate::store::link;
 use super::accept::Accept;
 use super::body;
 use super::parameters::Parameters;
+use super::parts::Parts;
 use super::read::{Read, Target};
 
 /// A request on its way: who calls, from where, with which parameters. Extracting it makes the checks 1 to 3 of the
@@ -41,6 +42,8 @@ pub struct Call {
     request: HttpRequest,
     /// `None` if it is a file that does not lie in memory.
     body: Option<Bytes>,
+    /// The body, if it is such a file.
+    parts: Option<Parts>,
     parameters: Parameters,
     origin: Origin,
 }
@@ -150,11 +153,16 @@ impl Call {
             (Refusal::Guesses, Origin::Node(_)) => ApiError::Busy,
             (refusal, _) => refuse(&state, client, refusal),
         })?;
-        let call = Self { state, caller, client, request, body, parameters, origin };
+        let call = Self { state, caller, client, request, body, parts: None, parameters, origin };
         if !matches!(origin, Origin::Node(_)) {
             call.within(call.caller.limiter.check())?;
         }
         Ok(call)
+    }
+
+    /// The file has come.
+    pub(super) fn attach(&mut self, parts: Parts) {
+        self.parts = Some(parts);
     }
 
     /// The rest of the body has come.
@@ -231,7 +239,11 @@ impl Call {
             return Err(ApiError::Forbidden { needs });
         }
         let carried = self.origin != Origin::Client;
-        let passage = Passage { id, body: self.body.clone(), client: self.client, carried };
+        let body = match (&self.body, &self.parts) {
+            (Some(body), _) => Some(Cargo::Whole(body.clone())),
+            (None, parts) => parts.clone().map(Cargo::Parts),
+        };
+        let passage = Passage { id, body, client: self.client, carried };
         self.request.extensions_mut().insert(passage);
         match self.state.sessions.owner_of(id).await? {
             Owner::Here | Owner::Nobody => Ok(id),

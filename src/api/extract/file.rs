@@ -27,6 +27,7 @@ use crate::media::spool::{Arriving, SpoolError, Spooled};
 use super::body::{self, Fields, Format, LIMIT};
 use super::multipart::{malformed, text};
 use super::parameters::Parameters;
+use super::parts::Parts;
 use super::{Call, drain};
 
 /// The longest JSON body: 16 MiB of base64, which are 12 MiB of a file, and its other parameters.
@@ -94,7 +95,8 @@ async fn json(request: HttpRequest, mut payload: Payload) -> Result<FileCall, Ap
     };
     let parameters = Parameters::without_body(request.headers(), request.query_string())?;
     let mut call = Call::admit(request.clone(), None, parameters).await?;
-    let _room = call.state.large_bodies.acquire().await.expect("the semaphore is never closed");
+    let state = call.state.clone();
+    let _room = state.large_bodies.acquire().await.expect("the semaphore is never closed");
     let body =
         tokio::time::timeout(PATIENCE, rest(&mut payload, beginning)).await.unwrap_or(Err(ApiError::BodyTimeout))?;
     let parameters = Parameters::of(request.headers(), request.query_string(), &body).await?;
@@ -191,14 +193,17 @@ async fn read_parts(
         }
         length += 1;
     };
-    let parameters = Parameters::with(request.headers(), request.query_string(), Fields::Form(fields))?;
-    let call = Call::admit(request, None, parameters).await?;
+    let parameters = Parameters::with(request.headers(), request.query_string(), Fields::Form(fields.clone()))?;
+    let mut call = Call::admit(request, None, parameters).await?;
     let Some(part) = file else { return Ok(FileCall { call, part: None }) };
     allowance.set(call.state.library.spool().max_bytes().saturating_add(LIMIT as u64));
     let part = take(&call.state, part).await?;
     allowance.set(LIMIT as u64);
     match parts.next_field().await.map_err(broken)? {
-        None => Ok(FileCall { call, part: Some(part) }),
+        None => {
+            call.attach(Parts { fields, file: part.clone() });
+            Ok(FileCall { call, part: Some(part) })
+        }
         Some(_) => Err(ApiError::MalformedBody("the file must be its last part")),
     }
 }

@@ -9,6 +9,7 @@ mod json;
 mod multipart;
 mod operator_call;
 mod parameters;
+mod parts;
 mod read;
 
 pub use accept::Accept;
@@ -18,4 +19,5 @@ pub use client_address::{InvalidNetwork, TrustedProxies};
 pub use file::{FileCall, Part};
 pub use operator_call::OperatorCall;
 pub use parameters::Parameters;
+pub(super) use parts::Parts;
 pub use read::{Bound, Read, Target};
