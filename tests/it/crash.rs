@@ -13,7 +13,7 @@ use crate::support::database::TestDatabase;
 use crate::support::gateway::open_cipher;
 use crate::support::network::{Network, http};
 use crate::support::process::Process;
-use crate::support::wait::until_within;
+use crate::support::wait::{until, until_within};
 
 struct Pair {
     folder: tempfile::TempDir,
@@ -117,10 +117,7 @@ async fn killed_amid_messages_it_tells_each_of_them_once_and_in_order() {
         || async { event::bounds(&mut pair.database.pool().acquire().await.unwrap(), id).await.unwrap().unwrap().1 };
     for _ in 0..3 {
         let before = last().await;
-        until_within(Duration::from_secs(60), "something more is logged", || async {
-            (last().await > before).then_some(())
-        })
-        .await;
+        until("something more is logged", || async { (last().await > before).then_some(()) }).await;
         gateway.kill();
         gateway = pair.serve("info");
     }
@@ -128,7 +125,7 @@ async fn killed_amid_messages_it_tells_each_of_them_once_and_in_order() {
     for phone in phones {
         sent.push(phone.await.unwrap());
     }
-    let told = until_within(Duration::from_secs(60), "every message is told", || async {
+    let told = until("every message is told", || async {
         let log = pair.log(&instance).await;
         assert!(log.iter().map(|event| event.seq).eq(1..=i64::try_from(log.len()).unwrap()), "a number is missing");
         let messages = log.into_iter().filter(|event| event.kind == EventKind::Message);

@@ -134,7 +134,7 @@ async fn a_message_in_a_group_names_the_group_and_who_wrote_it() {
     let group = json!({ "creator": pair.other, "subject": "trip", "participants": [pair.own] });
     let (status, group) = network.post("/groups", &group).await;
     assert!(status.is_success(), "{group}");
-    let group = group["id"].as_str().expect("it has an id");
+    let group = group["jid"].as_str().expect("it has an address");
     let sent = say(network, &pair.other, group, text("who comes?")).await;
     let told = pair.told(EventKind::Message, &sent).await;
     assert_eq!((&told["from"], &told["participant"]), (&json!(group), &json!(pair.other_id())));

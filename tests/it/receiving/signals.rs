@@ -33,7 +33,7 @@ async fn who_joins_and_leaves_a_group_is_told() {
     let third = network.phone().await;
     let group = json!({ "creator": pair.other, "subject": "trip", "participants": [pair.own] });
     let (_, group) = network.post("/groups", &group).await;
-    let id = group["id"].as_str().expect("it has an id");
+    let id = group["jid"].as_str().expect("it has an address");
     pair.one(EventKind::GroupJoined, |told| told["group"]["id"] == id).await;
     let change = |action: &str, number: &str| json!({ "by": pair.other, "action": action, "participants": [number] });
     network.post(&format!("/groups/{id}/participants"), &change("add", &third)).await;

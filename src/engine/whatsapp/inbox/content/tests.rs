@@ -12,7 +12,7 @@ fn text(words: &str) -> Message {
 }
 
 fn wrapped(message: Message) -> MessageField<FutureProofMessage> {
-    MessageField::some(FutureProofMessage { message: MessageField::some(message), ..Default::default() })
+    MessageField::some(FutureProofMessage { message: MessageField::some(message) })
 }
 
 fn told(message: &Message) -> (Said, Option<MediaReference>) {
@@ -80,7 +80,8 @@ fn what_is_between_clients_is_not_told_and_what_is_unknown_is() {
     ] {
         assert!(matches!(read(&message), Content::Nothing), "{message:?}");
     }
-    let order = Message { order_message: MessageField::some(OrderMessage::default()), ..Default::default() };
+    let order = OrderMessage { order_id: Some("1".to_owned()), ..Default::default() };
+    let order = Message { order_message: MessageField::some(order), ..Default::default() };
     assert_eq!(told(&order).0.r#type, MessageKind::Unsupported);
 }
 
