@@ -20,6 +20,7 @@ use async_trait::async_trait;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
+use chrono::TimeDelta;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use secrecy::SecretBox;
@@ -27,17 +28,20 @@ use sqlx::postgres::PgPoolOptions;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use uuid::Uuid;
-use wagate::api::sessions::{Readiness, Sessions};
+use wagate::api::sessions::{Readiness, Sending, Sessions};
 use wagate::api::{self, ApiParts, ApiState};
 use wagate::cluster::Owner;
 use wagate::cluster::forward::Forwarder;
 use wagate::cluster::passport::NodeSecret;
 use wagate::config::Config;
 use wagate::domain::account::AccountId;
+use wagate::domain::chat_id::ChatId;
 use wagate::domain::clock::{Clock, SystemClock};
 use wagate::domain::instance::InstanceId;
 use wagate::domain::link_code::LinkCode;
 use wagate::domain::media_reference::MediaReference;
+use wagate::domain::message_id::MessageId;
+use wagate::domain::outgoing::{Pace, Target, Typing};
 use wagate::domain::passkey::PasskeyAnswer;
 use wagate::domain::phone_number::PhoneNumber;
 use wagate::domain::qr_code::{QrCode, QrValue};
@@ -49,10 +53,13 @@ use wagate::media::spool::{Arriving, Spooled};
 use wagate::qr::{Matrix, render};
 use wagate::store::account::{self, Account};
 use wagate::store::instance::{self, Instance};
+use wagate::store::outbound::Outbound;
 use wagate::store::token::{self, Holder};
 use wagate::store::vault::Vault;
 use wagate::store::{MIGRATOR, Store, StoreError};
-use wagate::supervisor::{FileRefusal, LogoutOutcome, PasskeyRefusal, QrRefusal, SupervisorError};
+use wagate::supervisor::{
+    FileRefusal, Kept, Letter, LogoutOutcome, PaceView, PasskeyRefusal, QrRefusal, SendRefusal, SupervisorError,
+};
 
 const ROUNDS: usize = 7;
 const CONNECTIONS: u32 = 16;
@@ -120,6 +127,37 @@ impl Sessions for OneCode {
 
     fn readiness(&self) -> Readiness {
         Readiness { lease: true, engine: true }
+    }
+}
+
+#[async_trait]
+impl Sending for OneCode {
+    async fn send(&self, _: InstanceId, _: Letter, _: Option<Kept<'_>>) -> Result<Outbound, SendRefusal> {
+        Err(SendRefusal::NotFound)
+    }
+
+    async fn retry(&self, _: InstanceId, _: &MessageId, _: TimeDelta) -> Result<Outbound, SendRefusal> {
+        Err(SendRefusal::NotFound)
+    }
+
+    async fn message(&self, _: InstanceId, _: &MessageId) -> Result<Outbound, SendRefusal> {
+        Err(SendRefusal::NotFound)
+    }
+
+    async fn mark_seen(&self, _: InstanceId, _: &ChatId, _: &[Target]) -> Result<(), SendRefusal> {
+        Err(SendRefusal::Unreachable)
+    }
+
+    async fn show_typing(&self, _: InstanceId, _: &ChatId, _: Typing) -> Result<(), SendRefusal> {
+        Err(SendRefusal::Unreachable)
+    }
+
+    async fn pace(&self, _: InstanceId) -> Result<PaceView, SendRefusal> {
+        Err(SendRefusal::Unreachable)
+    }
+
+    async fn set_pace(&self, _: InstanceId, _: Pace) -> Result<PaceView, SendRefusal> {
+        Err(SendRefusal::Unreachable)
     }
 }
 

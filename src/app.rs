@@ -118,6 +118,7 @@ impl Application {
                 config: Arc::clone(&config),
                 cluster: cluster.clone(),
                 profiles: Arc::<Vault>::clone(&vault),
+                vault: Arc::clone(&vault),
                 seed: rng.next_u64(),
             },
             &lifecycle.tasks,

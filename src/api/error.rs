@@ -11,6 +11,8 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::domain::instance::InstanceId;
+use crate::domain::message_id::MessageId;
+use crate::domain::outgoing::{Failure, State};
 use crate::domain::session::Status;
 use crate::limit::Refused;
 use crate::store::StoreError;
@@ -139,6 +141,23 @@ pub enum ApiError {
         "This is the account's last key that does not expire. Mint another before this one is revoked, or rotate it."
     )]
     LastAccountKey,
+    /// The message was not accepted here, or is forgotten.
+    #[error("There is no such message.")]
+    MessageNotFound,
+    /// The message stands where it is not sent again.
+    #[error("The message is {state}: only one that failed or is unknown is sent again.")]
+    MessageNotRetriable {
+        /// Where it stands.
+        state: State,
+    },
+    /// The message was accepted, and then not sent.
+    #[error("The message was not sent: {}.", failure_message(.failure))]
+    MessageFailed {
+        /// Which message.
+        message_id: MessageId,
+        /// Why.
+        failure: Failure,
+    },
     /// The account is absent or deleted.
     #[error("There is no such account.")]
     AccountNotFound,
@@ -238,6 +257,23 @@ fn retry_seconds(refused: &Refused) -> u64 {
     u64::try_from(refused.retry_after.as_millis().div_ceil(1_000)).unwrap_or(u64::MAX).max(1)
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the macro that makes the message hands out references")]
+fn failure_message(failure: &Failure) -> &'static str {
+    match failure {
+        Failure::Expired => "its time to live was over before it could be sent",
+        Failure::ReachoutTimelock => {
+            "WhatsApp does not let this account write to people who have not written to it (463)"
+        }
+        Failure::RateOverlimit => "WhatsApp says that this account sends too much (429)",
+        Failure::Forbidden => "WhatsApp does not let this account do it",
+        Failure::RecipientNotFound => "WhatsApp knows no such recipient",
+        Failure::Malformed => "WhatsApp did not understand it",
+        Failure::UpstreamError => "WhatsApp's server failed",
+        Failure::Refused => "WhatsApp refused it",
+        Failure::Unsendable => "it could not be built or encrypted for its recipient",
+    }
+}
+
 impl ApiError {
     /// The HTTP status.
     pub fn status(&self) -> StatusCode {
@@ -249,20 +285,23 @@ impl ApiError {
             | Self::SessionNotFound
             | Self::TokenNotFound
             | Self::AccountNotFound
+            | Self::MessageNotFound
             | Self::MediaNotFound => StatusCode::NOT_FOUND,
             Self::MediaGone => StatusCode::GONE,
             Self::RangeNotSatisfiable { .. } => StatusCode::RANGE_NOT_SATISFIABLE,
             Self::TokenRotated
             | Self::LastAccountKey
             | Self::AccountHasInstances { .. }
+            | Self::MessageNotRetriable { .. }
             | Self::IdempotencyKeyInUse => StatusCode::CONFLICT,
             Self::MethodNotAllowed { .. } => StatusCode::METHOD_NOT_ALLOWED,
             Self::BodyTimeout => StatusCode::REQUEST_TIMEOUT,
             Self::BodyTooLarge | Self::FileTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::UnsupportedMediaType | Self::UnfitFile { .. } => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            Self::SessionStatus(_) | Self::IdempotencyKeyReused | Self::MediaUnavailable { .. } => {
-                StatusCode::UNPROCESSABLE_ENTITY
-            }
+            Self::SessionStatus(_)
+            | Self::IdempotencyKeyReused
+            | Self::MessageFailed { .. }
+            | Self::MediaUnavailable { .. } => StatusCode::UNPROCESSABLE_ENTITY,
             Self::RateLimited(_) => StatusCode::TOO_MANY_REQUESTS,
             Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
             Self::UpstreamUnreachable
@@ -301,6 +340,9 @@ impl ApiError {
             Self::TokenRotated => "token_rotated",
             Self::LastAccountKey => "last_account_key",
             Self::AccountNotFound => "account_not_found",
+            Self::MessageNotFound => "message_not_found",
+            Self::MessageNotRetriable { .. } => "message_not_retriable",
+            Self::MessageFailed { .. } => "message_failed",
             Self::AccountHasInstances { .. } => "account_has_instances",
             Self::IdempotencyKeyReused => "idempotency_key_reused",
             Self::IdempotencyKeyInUse => "idempotency_key_in_use",
@@ -348,6 +390,9 @@ impl ApiError {
             | Self::MediaGone
             | Self::MediaUnavailable { .. }
             | Self::RangeNotSatisfiable { .. }
+            | Self::MessageNotFound
+            | Self::MessageNotRetriable { .. }
+            | Self::MessageFailed { .. }
             | Self::IdempotencyKeyReused => None,
         }
     }

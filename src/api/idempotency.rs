@@ -93,6 +93,11 @@ impl Call {
 }
 
 impl Claim {
+    /// The claim as the store takes it, for who writes the answer elsewhere; `None` without a key.
+    pub(super) fn held(&self, call: &Call) -> Option<idempotency::Claim<'_>> {
+        self.0.as_ref().map(|held| held.claim(call))
+    }
+
     /// Whether the answer will be asked for again.
     pub(super) fn has_key(&self) -> bool {
         self.0.is_some()

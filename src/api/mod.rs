@@ -2,7 +2,8 @@
 //!
 //! [`extract::Call`] reads a request and makes the checks that come before any handler, in the order the contract gives
 //! them; a handler reads its parameters, finds its instance, calls one method of [`sessions::Sessions`] and responds;
-//! `answer` puts the common headers on and renders errors. One file per operation under [`auth`] and [`session`].
+//! `answer` puts the common headers on and renders errors. One file per operation under [`auth`], [`session`], [`send`] and
+//! [`messages`].
 
 mod about;
 pub mod account;
@@ -21,10 +22,12 @@ pub mod health;
 mod idempotency;
 mod keyring;
 pub mod media;
+pub mod messages;
 pub mod metrics;
 pub mod openapi;
 mod respond;
 pub mod routes;
+pub mod send;
 mod server;
 pub mod session;
 pub mod sessions;

@@ -6,7 +6,9 @@ use actix_web::{FromRequest, Handler, HttpRequest, HttpResponse, Resource, Respo
 
 use super::error::ApiError;
 use super::extract::drain;
-use super::{about, account, admin, audit, auth, cors, docs, forward, health, media, metrics, openapi, session};
+use super::{
+    about, account, admin, audit, auth, cors, docs, forward, health, media, messages, metrics, openapi, send, session,
+};
 
 const READ: (&str, &[Method]) = ("GET, HEAD, POST", &[Method::GET, Method::HEAD, Method::POST]);
 const CONTROL: (&str, &[Method]) = ("POST, GET", &[Method::POST, Method::GET]);
@@ -97,6 +99,11 @@ pub(super) fn add(config: &mut Routes<'_>) {
                 .on(POST, session::temp_link::mint)
                 .on(REVOKE, session::temp_link::end),
         )
+        .service(
+            resource("/v2/session/rate-limit", READ)
+                .on(GET, session::rate_limit::show)
+                .on(POST, session::rate_limit::change),
+        )
         .service(route("/v2/session/start", CONTROL, session::start::start))
         .service(route("/v2/session/stop", CONTROL, session::stop::stop))
         .service(route("/v2/session/restart", CONTROL, session::restart::restart))
@@ -109,6 +116,17 @@ pub(super) fn add(config: &mut Routes<'_>) {
                 .on(REVOKE, session::token::revoke),
         )
         .service(route("/v2/session/token/rotate", POST, session::token::rotate))
+        .service(route("/v2/send/text", CONTROL, send::text::text))
+        .service(route("/v2/send/location", POST, send::location::location))
+        .service(route("/v2/send/contact", POST, send::contact::contact))
+        .service(route("/v2/send/poll", POST, send::poll::poll))
+        .service(route("/v2/send/reaction", POST, send::reaction::reaction))
+        .service(route("/v2/send/seen", POST, send::seen::seen))
+        .service(route("/v2/send/typing", POST, send::typing::typing))
+        .service(route("/v2/messages/edit", POST, messages::edit::edit))
+        .service(route("/v2/messages/delete", POST, messages::delete::delete))
+        .service(route("/v2/messages/retry", POST, messages::retry::retry))
+        .service(route("/v2/messages/{message_id}", GET, messages::show::show))
         .service(resource("/v2/account", READ).on(GET, account::settings::show).on(POST, account::settings::change))
         .service(
             resource("/v2/account/keys", ALL)

@@ -18,9 +18,13 @@ use crate::media::spool::{Arriving, Spooled};
 use crate::store::StoreError;
 use crate::supervisor::{FileRefusal, LogoutOutcome, PasskeyRefusal, QrRefusal, Supervisor, SupervisorError};
 
+mod sending;
+
+pub use sending::Sending;
+
 /// The sessions of this gateway; each method is [`Supervisor`]'s of that name.
 #[async_trait]
-pub trait Sessions: Send + Sync + 'static {
+pub trait Sessions: Sending + Send + Sync + 'static {
     /// The session as it stands.
     async fn view(&self, id: InstanceId) -> Result<SessionView, SupervisorError>;
 

@@ -73,6 +73,9 @@ pub struct ApiState {
     pub(crate) server_name: String,
     pub(crate) public_url: String,
     pub(crate) idempotency_key_ttl: TimeDelta,
+    /// How long a message may wait unless its sender says otherwise, and how long it is remembered.
+    pub(crate) message_ttl: TimeDelta,
+    pub(crate) message_retention: TimeDelta,
     pub(crate) source_url: String,
     pub(crate) tokens: Tokens,
     pub(crate) qr_limit: KeyedLimiter<(Uuid, InstanceId)>,
@@ -123,6 +126,8 @@ impl ApiState {
             server_name: parts.server_name,
             public_url: parts.public_url,
             idempotency_key_ttl: TimeDelta::from_std(limits.idempotency_key_ttl).unwrap_or(TimeDelta::MAX),
+            message_ttl: TimeDelta::from_std(parts.config.messages.ttl).unwrap_or(TimeDelta::MAX),
+            message_retention: TimeDelta::from_std(parts.config.messages.retention).unwrap_or(TimeDelta::MAX),
             source_url: parts.config.server.source_url.clone(),
             rounds: Rounds::default(),
             large_bodies: Semaphore::new(LARGE_BODIES),

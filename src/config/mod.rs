@@ -10,7 +10,7 @@ mod validate;
 
 pub use load::{ConfigError, Origin, Overrides, load};
 pub use sections::{
-    Config, Data, Database, Engine, Limits, Log, LogFormat, Media, Node, Operator, Server, Session, Vault,
+    Config, Data, Database, Engine, Limits, Log, LogFormat, Media, Messages, Node, Operator, Server, Session, Vault,
 };
 
 /// The defaults, as the text users see.

@@ -34,6 +34,8 @@ pub struct Config {
     pub media: Media,
     /// `[limits]`
     pub limits: Limits,
+    /// `[messages]`
+    pub messages: Messages,
     /// `[log]`
     pub log: Log,
 }
@@ -242,6 +244,14 @@ pub struct Limits {
     pub link_codes_per_minute: u32,
     /// See the key before.
     pub link_code_burst: u32,
+    /// Messages that an instance sends within a minute, within a day (UTC), and the pause between two, unless its owner
+    /// chooses otherwise. WhatsApp restricts accounts that write like a machine.
+    pub messages_per_minute: u32,
+    /// See the key before.
+    pub messages_per_day: u32,
+    /// See the key before.
+    #[serde(deserialize_with = "duration::deserialize")]
+    pub message_pause: Duration,
     /// Failed authentications a minute of one client address (IPv6: of its /64); beyond it, further failures get 429.
     pub failed_auth_per_minute: u32,
     /// Look-ups of unknown tokens a second, so that guessing cannot load the database.
@@ -256,6 +266,18 @@ pub struct Limits {
     /// for ten minutes only.
     #[serde(deserialize_with = "duration::deserialize")]
     pub idempotency_key_ttl: Duration,
+}
+
+/// `[messages]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Messages {
+    /// How long a message may wait to be sent unless its sender says otherwise; 24h at most.
+    #[serde(deserialize_with = "duration::deserialize")]
+    pub ttl: Duration,
+    /// How long it is told what became of a message, and how long it can be sent again.
+    #[serde(deserialize_with = "duration::deserialize")]
+    pub retention: Duration,
 }
 
 /// `[log]`

@@ -6,6 +6,7 @@ use secrecy::ExposeSecret;
 use url::Url;
 
 use crate::domain::network::Network;
+use crate::domain::outgoing::{MAX_TTL, Pace};
 
 use super::Config;
 
@@ -34,7 +35,8 @@ pub(super) fn validate(config: &Config) -> Result<(), Refused> {
     session(config)?;
     node(config)?;
     media(config)?;
-    limits(config)
+    limits(config)?;
+    messages(config)
 }
 
 fn server(config: &Config) -> Result<(), Refused> {
@@ -170,6 +172,18 @@ fn limits(config: &Config) -> Result<(), Refused> {
     )
 }
 
+fn messages(config: &Config) -> Result<(), Refused> {
+    let (limits, messages) = (&config.limits, &config.messages);
+    let (minute, day) = (limits.messages_per_minute, limits.messages_per_day);
+    require(Pace::PER_MINUTE.contains(&minute), "limits.messages_per_minute", "it must be between 1 and 6000")?;
+    require(Pace::PER_DAY.contains(&day), "limits.messages_per_day", "it must be between 1 and 1000000")?;
+    require(limits.message_pause <= Duration::from_mins(10), "limits.message_pause", "it must be 10m at most")?;
+    positive("messages.ttl", messages.ttl)?;
+    require(messages.ttl <= MAX_TTL, "messages.ttl", "it must be 24h at most")?;
+    // What waits must not be deleted, and the messages of a day are counted by themselves.
+    require(messages.retention >= Duration::from_hours(48), "messages.retention", "it must be 2d at least")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -196,6 +210,9 @@ mod tests {
             ("media.store", |c| c.media.store = "https://bucket.example".into()),
             ("media.retention", |c| c.media.retention = Duration::ZERO),
             ("limits.qr_burst", |c| c.limits.qr_burst = 0),
+            ("limits.messages_per_minute", |c| c.limits.messages_per_minute = 0),
+            ("messages.ttl", |c| c.messages.ttl = Duration::from_hours(25)),
+            ("messages.retention", |c| c.messages.retention = Duration::from_hours(24)),
             ("limits.revocation_interval", |c| c.limits.revocation_interval = Duration::from_secs(6)),
         ];
         for (key, spoil) in cases {

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
 /// An address of a chat. It is personal data: [`fmt::Debug`] shows only what kind of chat it is.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub enum ChatId {
@@ -86,6 +88,20 @@ impl fmt::Display for ChatId {
             Self::Lid(lid) => write!(f, "{lid}@lid"),
             Self::Group(group) => write!(f, "{group}@g.us"),
         }
+    }
+}
+
+/// In the form of answers and events.
+impl Serialize for ChatId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for ChatId {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        // What was read is not repeated in the error: it may be somebody's number.
+        Self::parse(&String::deserialize(deserializer)?).map_err(de::Error::custom)
     }
 }
 

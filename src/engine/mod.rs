@@ -28,7 +28,7 @@ pub mod whatsapp;
 
 pub use directory::Directory;
 pub use files::{DownloadError, Files, Uploaded};
-pub use outgoing::Outgoing;
+pub use outgoing::{Outgoing, SendError};
 
 /// Numbers the runs of this process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -1,7 +1,48 @@
 //! What a client sends: messages, and what is said of messages.
 
 use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+
+use crate::domain::chat_id::ChatId;
+use crate::domain::message_id::MessageId;
+use crate::domain::outgoing::{Failure, Message, Target, Typing};
+
+use super::EngineError;
 
 /// What a client sends: messages, and what is said of messages.
 #[async_trait]
-pub trait Outgoing: Send + Sync {}
+pub trait Outgoing: Send + Sync {
+    /// Sends a message under this id and waits until WhatsApp's server has acknowledged it: when, by its clock.
+    async fn send(&self, id: &MessageId, message: &Message) -> Result<DateTime<Utc>, SendError>;
+
+    /// Tells the authors of messages of one chat that they were seen.
+    async fn mark_seen(&self, chat: &ChatId, seen: &[Target]) -> Result<(), EngineError>;
+
+    /// Shows in a chat that somebody writes, or no longer does.
+    async fn show_typing(&self, chat: &ChatId, typing: Typing) -> Result<(), EngineError>;
+}
+
+/// Why a message is not known to be sent.
+#[derive(Debug, thiserror::Error)]
+pub enum SendError {
+    /// It certainly did not leave this machine.
+    #[error("the message was not sent: {cause}")]
+    NotSent {
+        /// For the log; holds no secret.
+        cause: &'static str,
+    },
+    /// It may have been sent; WhatsApp has not said so.
+    #[error("nobody knows whether the message was sent: {cause}")]
+    Unknown {
+        /// For the log; holds no secret.
+        cause: &'static str,
+    },
+    /// It was not sent, and another attempt would end likewise.
+    #[error("the message was refused: {failure}, code {code:?}")]
+    Refused {
+        /// In our words.
+        failure: Failure,
+        /// WhatsApp's code, if it gave one.
+        code: Option<String>,
+    },
+}

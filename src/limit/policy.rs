@@ -1,8 +1,11 @@
 //! What a limiter enforces, and how `RateLimit-Policy` and `RateLimit` say it (draft-ietf-httpapi-ratelimit-headers-11).
 
 use std::num::NonZeroU32;
+use std::time::Duration;
 
 use governor::Quota;
+
+use super::Refused;
 
 /// A bucket of `burst` that refills by `refill` in `per_seconds`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,6 +48,11 @@ impl Policy {
             _ => Quota::per_minute(self.refill),
         };
         quota.allow_burst(self.burst)
+    }
+
+    /// A refusal by a limit that is counted elsewhere.
+    pub fn refuse(self, retry_after: Duration) -> Refused {
+        Refused { retry_after, standing: self.standing(0) }
     }
 
     pub(super) fn standing(self, remaining: u32) -> Standing {

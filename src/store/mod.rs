@@ -27,6 +27,7 @@ pub mod lease;
 pub mod link;
 pub mod message_reference;
 pub mod node;
+pub mod outbound;
 pub mod pool;
 pub mod session;
 pub mod token;

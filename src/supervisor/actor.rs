@@ -31,6 +31,7 @@ use crate::engine::{EngineError, EngineRun, RunId, RunSpec, Tagged};
 use super::Deps;
 use super::error::SupervisorError;
 use super::gate::Permit;
+use super::outbox::OutboxTask;
 use super::persist::{Stored, erase, release, store};
 use super::registry::{Command, Departure, Door};
 use super::tally::Tally;
@@ -67,6 +68,7 @@ pub(super) struct Actor {
     admission: Pending<Permit>,
     answer: Pending<(u64, RunEvent)>,
     linking: Linking,
+    outbox: Option<OutboxTask>,
     logouts: Vec<oneshot::Sender<(LogoutEnd, SessionView)>>,
     tenure_ended: CancellationToken,
     tally: Tally,
@@ -109,7 +111,7 @@ impl Actor {
         let state = State::resume(saved.clone(), now);
         let (commands_in, commands) = mpsc::channel(8);
         let (view, view_out) = watch::channel(state.view(id, &deps.rules));
-        let door = Arc::new(Door::new(commands_in, view_out, CancellationToken::new()));
+        let door = Arc::new(Door::new(commands_in, view_out, fence));
         let tally = Tally::new(deps.meter.clone(), &state, now);
         let actor = Self {
             id,
@@ -129,6 +131,7 @@ impl Actor {
             admission: None,
             answer: None,
             linking: Linking::default(),
+            outbox: None,
             logouts: Vec::new(),
             tenure_ended,
             tally,
@@ -298,6 +301,18 @@ impl Actor {
                 }
             }
         }
+        self.tend_outbox();
+    }
+
+    /// A connected client sends what waits to be sent.
+    fn tend_outbox(&mut self) {
+        if self.outbox.is_none()
+            && self.view.borrow().status == Status::Working
+            && let Some(client) = &self.run
+        {
+            let (deps, mail) = (Arc::clone(&self.deps), Arc::clone(&self.door.mail));
+            self.outbox = Some(OutboxTask::start(deps, (self.id, self.fence), Arc::clone(client), mail));
+        }
     }
 
     async fn store_and_publish(&mut self) {
@@ -416,6 +431,10 @@ impl Actor {
         self.answer = None;
         self.linking = Linking::default();
         self.permit = None;
+        let outbox = self.outbox.take();
+        if let Some(outbox) = &outbox {
+            outbox.close();
+        }
         let Some(run) = self.run.take() else { return };
         let ended = if self.end == Some(End::Lost) {
             None
@@ -429,6 +448,12 @@ impl Actor {
                 run.abort().await;
             }
             None => run.abort().await,
+        }
+        // Whoever waited for an acknowledgement over this connection has learned that none comes, and writes that down.
+        if let Some(outbox) = outbox
+            && self.end != Some(End::Lost)
+        {
+            unless(&self.tenure_ended, outbox.finished()).await;
         }
     }
 

@@ -17,6 +17,7 @@ use crate::domain::instance::InstanceId;
 use crate::domain::lease::Fence;
 use crate::domain::session::{Desired, Event, LogoutEnd, Saved, SessionView, Status};
 use crate::engine::{Engine, EngineRun};
+use crate::store::vault::Vault;
 use crate::store::{Store, StoreError, lease, node, session};
 use crate::telemetry::metrics::SessionMeter;
 
@@ -26,7 +27,7 @@ use super::gate::Gate;
 use super::profile_vault::ProfileVault;
 use super::reconcile::Reconciler;
 use super::registry::{Command, Door, Registry};
-use super::rules::{delta, rules};
+use super::rules::{delta, pace, rules};
 use super::{Deps, persist};
 
 /// Clients ended at one time when the node stops; each takes a connection of the pool to save its state.
@@ -53,6 +54,8 @@ pub struct SupervisorDeps {
     pub cluster: Cluster,
     /// Seals profiles.
     pub profiles: Arc<dyn ProfileVault>,
+    /// Seals messages.
+    pub vault: Arc<Vault>,
     /// What jitter is drawn from.
     pub seed: u64,
 }
@@ -94,7 +97,7 @@ impl Supervisor {
     ///
     /// When `token` fires every client is ended and every lease released; then the node resigns from the cluster.
     pub fn spawn(deps: SupervisorDeps, tracker: &TaskTracker, token: CancellationToken) -> Self {
-        let SupervisorDeps { store, engine, clock, config, cluster, profiles, seed } = deps;
+        let SupervisorDeps { store, engine, clock, config, cluster, profiles, vault, seed } = deps;
         let meter = SessionMeter::default();
         let (gate, gate_task) = Gate::new(&config.session, Arc::clone(&clock), meter.clone());
         let deps = Arc::new(Deps {
@@ -102,7 +105,9 @@ impl Supervisor {
             engine,
             clock,
             profiles,
+            vault,
             rules: rules(&config),
+            pace: pace(&config.limits),
             gate,
             registry: Arc::new(Registry::default()),
             next_run: AtomicU64::new(1),

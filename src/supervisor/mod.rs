@@ -12,6 +12,9 @@ mod files;
 mod gate;
 mod handle;
 mod link;
+mod mail;
+mod messages;
+mod outbox;
 mod persist;
 mod profile_vault;
 mod qr;
@@ -27,14 +30,17 @@ use std::sync::atomic::AtomicU64;
 use tokio::sync::Semaphore;
 
 use crate::domain::clock::Clock;
+use crate::domain::outgoing::Pace;
 use crate::domain::session::Rules;
 use crate::engine::Engine;
 use crate::store::Store;
+use crate::store::vault::Vault;
 use crate::telemetry::metrics::SessionMeter;
 
 pub use error::{ClientRefusal, LogoutOutcome, PasskeyRefusal, QrRefusal, QrRefusalKind, SupervisorError};
 pub use files::FileRefusal;
 pub use handle::{Census, Supervisor, SupervisorDeps};
+pub use messages::{Kept, Letter, PaceView, SendRefusal, takes_messages};
 pub use profile_vault::{ProfileVault, ProfileVaultError};
 pub use qr::{Verdict, verdict};
 
@@ -44,7 +50,10 @@ struct Deps {
     engine: Arc<dyn Engine>,
     clock: Arc<dyn Clock>,
     profiles: Arc<dyn ProfileVault>,
+    vault: Arc<Vault>,
     rules: Rules,
+    /// How fast an instance sends unless its owner chose otherwise.
+    pace: Pace,
     gate: gate::Gate,
     registry: Arc<registry::Registry>,
     /// Numbers the runs of this process.

@@ -10,6 +10,7 @@ use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::domain::instance::InstanceId;
+use crate::domain::lease::Fence;
 use crate::domain::link_code::LinkCode;
 use crate::domain::passkey::PasskeyAnswer;
 use crate::domain::phone_number::PhoneNumber;
@@ -17,6 +18,7 @@ use crate::domain::session::{Desired, Event, LogoutEnd, SessionView, Status};
 use crate::engine::EngineRun;
 
 use super::error::SupervisorError;
+use super::mail::Mail;
 
 /// What may be asked of an actor. A reply that is dropped means that the actor left without looking at it.
 pub(super) enum Command {
@@ -62,17 +64,18 @@ pub(super) struct Door {
     pub(super) view: watch::Receiver<SessionView>,
     /// Fires when the actor has left and its lease is released.
     pub(super) gone: CancellationToken,
+    /// The lease that the actor writes under, for whoever writes beside it.
+    pub(super) fence: Fence,
+    /// What is shared with the instance's outbox.
+    pub(super) mail: Arc<Mail>,
     /// When somebody last asked for a code, in Unix milliseconds: written on every poll, without waking the actor.
     asked_at_ms: AtomicI64,
 }
 
 impl Door {
-    pub(super) fn new(
-        commands: mpsc::Sender<Command>,
-        view: watch::Receiver<SessionView>,
-        gone: CancellationToken,
-    ) -> Self {
-        Self { commands, view, gone, asked_at_ms: AtomicI64::new(0) }
+    pub(super) fn new(commands: mpsc::Sender<Command>, view: watch::Receiver<SessionView>, fence: Fence) -> Self {
+        let (gone, mail) = (CancellationToken::new(), Arc::default());
+        Self { commands, view, gone, fence, mail, asked_at_ms: AtomicI64::new(0) }
     }
 
     pub(super) fn note_demand(&self, now: DateTime<Utc>) {

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use chrono::TimeDelta;
 
-use crate::config::Config;
+use crate::config::{Config, Limits};
+use crate::domain::outgoing::{Over, Pace};
 use crate::domain::session::Rules;
 
 /// What a probe is given beyond WhatsApp's time to answer.
@@ -37,6 +38,16 @@ pub(super) fn rules(config: &Config) -> Rules {
         ban_grace_max: delta(session.ban_grace_max),
         replaced_retry: delta(session.replaced_retry),
         logout_deadline: delta(config.engine.connect_timeout.max(config.engine.request_timeout)),
+    }
+}
+
+/// How fast an instance sends unless its owner chose otherwise.
+pub(super) fn pace(limits: &Limits) -> Pace {
+    Pace {
+        per_minute: limits.messages_per_minute,
+        per_day: limits.messages_per_day,
+        pause: delta(limits.message_pause),
+        over: Over::Queue,
     }
 }
 

@@ -40,6 +40,8 @@ mod onboarding_passkey;
 mod receiving;
 #[cfg(feature = "sandbox")]
 mod sandbox;
+#[cfg(feature = "sandbox")]
+mod sending;
 mod supervisor;
 mod support;
 #[cfg(feature = "sandbox")]

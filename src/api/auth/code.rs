@@ -68,7 +68,7 @@ pub(super) fn refusal(refusal: QrRefusal, now: DateTime<Utc>) -> ApiError {
 }
 
 /// Seconds to the next expected change, from 2 to 20; 10 when nothing better is known.
-fn retry_after(view: &SessionView, now: DateTime<Utc>) -> u64 {
+pub(in crate::api) fn retry_after(view: &SessionView, now: DateTime<Utc>) -> u64 {
     let left = view.next_change_at.map(|at| (at - now).num_milliseconds());
     left.map_or(DEFAULT_RETRY_AFTER, |left| left.max(0).unsigned_abs().div_ceil(1_000).clamp(2, 20))
 }

@@ -8,4 +8,5 @@ pub mod qr_image;
 pub mod request_code;
 mod rounds;
 
+pub(super) use code::retry_after;
 pub(super) use rounds::Rounds;

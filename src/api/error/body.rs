@@ -9,6 +9,8 @@ use utoipa::ToSchema;
 
 use crate::api::openapi::ErrorCode;
 use crate::domain::instance::InstanceId;
+use crate::domain::message_id::MessageId;
+use crate::domain::outgoing::Failure;
 use crate::domain::session::Status;
 
 use super::{ApiError, ParameterProblem};
@@ -50,6 +52,14 @@ pub struct ErrorBody<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = bool, required = false)]
     recovering: Option<bool>,
+    /// The message that was not sent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = MessageId, required = false)]
+    message_id: Option<&'a MessageId>,
+    /// Why it was not sent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Failure, required = false)]
+    reason: Option<Failure>,
     /// Seconds after which the same request may succeed, as `Retry-After` says.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = u64, required = false)]
@@ -67,6 +77,10 @@ impl<'a> ErrorBody<'a> {
             ApiError::Parameters(problems) => Some(problems.as_slice()),
             _ => None,
         };
+        let failed = match error {
+            ApiError::MessageFailed { message_id, failure } => Some((message_id, *failure)),
+            _ => None,
+        };
         let status = error.status();
         debug_assert!(ErrorCode::fits(error.code(), status.as_u16()), "{} is not documented", error.code());
         Self {
@@ -80,6 +94,8 @@ impl<'a> ErrorBody<'a> {
             session_status: mismatch.map(|mismatch| mismatch.status),
             expected: mismatch.map(|mismatch| mismatch.expected),
             recovering: mismatch.map(|mismatch| mismatch.recovering),
+            message_id: failed.map(|(message_id, _)| message_id),
+            reason: failed.map(|(_, failure)| failure),
             retry_after: error.retry_after(),
         }
     }

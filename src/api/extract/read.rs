@@ -17,6 +17,8 @@ use crate::domain::token::Scope;
 use super::json;
 use super::parameters::{INSTANCE_ID, Parameters};
 
+mod sending;
+
 /// Which instance a request is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Target {

@@ -31,7 +31,7 @@ use serde_json::Value;
 use utoipa::OpenApi;
 
 use super::respond::{self, Cached};
-use super::{about, account, audit, auth, docs, health, media, session};
+use super::{about, account, audit, auth, docs, health, media, messages, send, session};
 
 pub(super) mod answers;
 mod codes;
@@ -64,6 +64,19 @@ pub(super) use codes::ErrorCode;
         session::token::mint,
         session::token::revoke,
         session::token::rotate,
+        session::rate_limit::show,
+        session::rate_limit::change,
+        send::text::text,
+        send::location::location,
+        send::contact::contact,
+        send::poll::poll,
+        send::reaction::reaction,
+        send::seen::seen,
+        send::typing::typing,
+        messages::edit::edit,
+        messages::delete::delete,
+        messages::retry::retry,
+        messages::show::show,
         account::settings::show,
         account::settings::change,
         account::keys::list,
@@ -83,7 +96,7 @@ pub(super) use codes::ErrorCode;
     tags(
         (name = "Linking", description = "Linking a device by QR code, by typing a code, by a page for others."),
         (name = "Sessions", description = "Instances and the life of their connection."),
-        (name = "Messages", description = "What is said, both ways."),
+        (name = "Messages", description = "Sending, what became of what was sent, and the files of what came in."),
         (name = "Tokens", description = "What reaches one instance and nothing else."),
         (name = "Account", description = "The account itself: settings, keys, and what was done in its name."),
         (name = "Health", description = "For those who start, stop and route to the process."),

@@ -8,6 +8,7 @@ pub mod list;
 pub mod logout;
 pub mod me;
 mod metadata;
+pub mod rate_limit;
 pub mod restart;
 pub mod start;
 pub mod stop;

@@ -24,6 +24,7 @@ use crate::domain::qr_code::QrValue;
 use crate::engine::EngineEvent;
 
 use super::inbox::SIGNALS;
+use super::outgoing::{Ack, Acks};
 use super::runtime::RunRuntime;
 use super::version::Versions;
 
@@ -84,6 +85,7 @@ pub(super) struct Listener {
     signals: mpsc::Sender<Arc<Event>>,
     client: OnceLock<Attached>,
     state: Mutex<State>,
+    acks: Acks,
 }
 
 struct Attached {
@@ -119,9 +121,18 @@ impl Listener {
     ) -> (Arc<Self>, Said) {
         let (queue, events) = mpsc::channel(QUEUE);
         let (signals_in, signals) = mpsc::channel(SIGNALS);
-        let (client, state) = (OnceLock::new(), Mutex::default());
-        let listener =
-            Self { instance_id, placeholder_name, clock, versions, runtime, queue, signals: signals_in, client, state };
+        let listener = Self {
+            instance_id,
+            placeholder_name,
+            clock,
+            versions,
+            runtime,
+            queue,
+            signals: signals_in,
+            client: OnceLock::new(),
+            state: Mutex::default(),
+            acks: Acks::default(),
+        };
         (Arc::new(listener), Said { events, signals })
     }
 
@@ -137,6 +148,12 @@ impl Listener {
     /// Nothing is said from now on.
     pub(super) fn mute(&self) {
         self.state.lock().muted = true;
+        self.acks.close();
+    }
+
+    /// Who waits for which acknowledgement.
+    pub(super) fn acks(&self) -> &Acks {
+        &self.acks
     }
 
     /// The time.
@@ -168,6 +185,7 @@ impl Listener {
 
     /// The client's loop has ended; says why, unless that is known already.
     pub(super) fn client_ended(&self) {
+        self.acks.close();
         let event = {
             let mut state = self.state.lock();
             if state.over {
@@ -321,9 +339,15 @@ impl EventHandler for Listener {
             Event::ClientOutdated(_) => self.outdated(),
             // The hook has these already.
             Event::Messages(batch) if batch.hook_committed => return,
+            Event::ServerAck(ack) => {
+                // Other stanzas than messages are acknowledged too.
+                if ack.class.as_deref().is_none_or(|class| class == "message") {
+                    self.acks.came(&ack.id, Ack { error: ack.error.clone(), at: ack.timestamp });
+                }
+                return self.pass_on(Arc::clone(&event));
+            }
             Event::Messages(_)
             | Event::Receipt(_)
-            | Event::ServerAck(_)
             | Event::UndecryptableMessage(_)
             | Event::ChatPresence(_)
             | Event::Presence(_)

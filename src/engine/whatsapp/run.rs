@@ -63,6 +63,19 @@ impl Run {
         runtime.start(watcher.run());
         Arc::new(Self { id, instance_id, client, http, listener, runtime, ended, request_timeout })
     }
+
+    pub(super) fn client(&self) -> &Arc<Client> {
+        &self.client
+    }
+
+    pub(super) fn listener(&self) -> &Listener {
+        &self.listener
+    }
+
+    /// How long an answer from WhatsApp may take.
+    pub(super) fn request_timeout(&self) -> Duration {
+        self.request_timeout
+    }
 }
 
 #[async_trait]

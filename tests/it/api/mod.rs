@@ -15,6 +15,7 @@ mod forwarding;
 mod gateway;
 mod hostile;
 mod idempotency;
+mod letters;
 mod limits;
 mod linking;
 mod me;

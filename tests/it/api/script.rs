@@ -12,6 +12,7 @@ use wagate::cluster::Owner;
 use wagate::domain::instance::InstanceId;
 use wagate::domain::link_code::LinkCode;
 use wagate::domain::media_reference::MediaReference;
+use wagate::domain::outgoing::Pace;
 use wagate::domain::passkey::PasskeyAnswer;
 use wagate::domain::phone_number::PhoneNumber;
 use wagate::domain::profile::Profile;
@@ -19,6 +20,7 @@ use wagate::domain::qr_code::{QrCode, QrValue};
 use wagate::domain::session::{Desired, Liveness, SessionView, Status};
 use wagate::media::spool::{Arriving, Spooled};
 use wagate::store::StoreError;
+use wagate::store::outbound::Outbound;
 use wagate::supervisor::{
     FileRefusal, LogoutOutcome, PasskeyRefusal, QrRefusal, QrRefusalKind, SupervisorError, Verdict, verdict,
 };
@@ -55,6 +57,10 @@ pub(crate) struct Script {
     /// What was asked, in order.
     pub(crate) calls: Mutex<Vec<String>>,
     pub(crate) now: Mutex<DateTime<Utc>>,
+    /// What was sent, in order.
+    pub(crate) letters: Mutex<Vec<Outbound>>,
+    /// The pace that was chosen.
+    pub(crate) pace: Mutex<Option<Pace>>,
 }
 
 impl Script {

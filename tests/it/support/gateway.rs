@@ -61,6 +61,7 @@ impl Gateway {
         config.limits.qr_burst = 1000;
         config.limits.api_per_second = 10_000;
         config.limits.api_burst = 10_000;
+        config.limits.messages_per_minute = 6_000;
         config.node.reconcile_interval = Duration::from_millis(500);
         // Prekeys are made one curve operation each, which unoptimised test builds feel.
         config.engine.prekeys = 10;

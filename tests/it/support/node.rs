@@ -18,6 +18,7 @@ use wagate::domain::instance::InstanceId;
 use wagate::domain::profile::Profile;
 use wagate::domain::session::Desired;
 use wagate::engine::Engine;
+use wagate::store::vault::Vault;
 use wagate::store::{Store, lease, session};
 use wagate::supervisor::{ProfileVault, ProfileVaultError, Supervisor, SupervisorDeps};
 
@@ -89,6 +90,7 @@ impl TestNode {
             config: Arc::new(config),
             cluster: cluster.clone(),
             profiles: Arc::new(PlainProfiles),
+            vault: Arc::new(vault(store).await),
             seed,
         };
         let supervisor = Supervisor::spawn(deps, &tracker, token.clone());
@@ -105,6 +107,15 @@ impl TestNode {
         self.tracker.close();
         tokio::time::timeout(PATIENCE, self.tracker.wait()).await.expect("the node stops in time");
     }
+}
+
+/// A vault of a key that all nodes of a test have.
+async fn vault(store: &Store) -> Vault {
+    let folder = tempfile::tempdir().expect("a folder is made");
+    // 32 zero bytes as base64.
+    let key = format!("{}=\n", "A".repeat(43));
+    std::fs::write(folder.path().join("vault.key"), key).expect("the key is written");
+    Vault::open(&Config::defaults().vault, folder.path(), store.pool()).await.expect("the vault opens")
 }
 
 /// Creates instances of one account, as the API's transaction does.

@@ -1,24 +1,27 @@
 //! An engine that does what a test says: the supervisor's tests need hours of outage and orders of events that no
 //! network gives on demand. It watches for the failure that must never be: two clients of one device at once.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
 use parking_lot::Mutex;
+use wagate::domain::chat_id::ChatId;
 use wagate::domain::clock::Clock;
 use wagate::domain::instance::InstanceId;
 use wagate::domain::lease::Fence;
 use wagate::domain::link_code::{LinkCode, VALIDITY};
 use wagate::domain::media_reference::{MediaKind, MediaReference};
+use wagate::domain::message_id::MessageId;
+use wagate::domain::outgoing::{Message, Target, Typing};
 use wagate::domain::passkey::PasskeyAnswer;
 use wagate::domain::phone_number::PhoneNumber;
 use wagate::domain::profile::Profile;
 use wagate::domain::qr_code::QrValue;
 use wagate::engine::{
     Directory, DownloadError, Engine, EngineError, EngineEvent, EngineRun, EventSender, Files, Outgoing, RunId,
-    RunSpec, Tagged, Uploaded,
+    RunSpec, SendError, Tagged, Uploaded,
 };
 use wagate::media::spool::{Arriving, Spooled};
 
@@ -43,6 +46,10 @@ struct World {
     halted: BTreeSet<u64>,
     /// Codes to type that were given.
     codes: u64,
+    /// What was handed to WhatsApp, in order.
+    sent: Vec<(InstanceId, MessageId, Message)>,
+    /// What becomes of the next messages; beyond these, all are acknowledged.
+    answers: VecDeque<SendError>,
     next: u64,
 }
 
@@ -62,6 +69,8 @@ impl ScriptedEngine {
             wiped: Vec::new(),
             halted: BTreeSet::new(),
             codes: 0,
+            sent: Vec::new(),
+            answers: VecDeque::new(),
             next: 0,
         };
         Self { world: Arc::new(Mutex::new(world)), clock }
@@ -137,6 +146,18 @@ impl ScriptedEngine {
         self.world.lock().starts.iter().map(|(_, at)| *at).collect()
     }
 
+    /// The next messages end like this.
+    pub(crate) fn answer_messages(&self, answers: impl IntoIterator<Item = SendError>) {
+        self.world.lock().answers.extend(answers);
+    }
+
+    /// What was handed to WhatsApp for an instance, in order.
+    pub(crate) fn sent(&self, id: InstanceId) -> Vec<(MessageId, Message)> {
+        let world = self.world.lock();
+        let of = world.sent.iter().filter(|(of, ..)| *of == id);
+        of.map(|(_, id, message)| (id.clone(), message.clone())).collect()
+    }
+
     pub(crate) fn was_wiped(&self, id: InstanceId) -> bool {
         self.world.lock().wiped.contains(&id)
     }
@@ -176,7 +197,27 @@ impl ScriptedRun {
 }
 
 #[async_trait]
-impl Outgoing for ScriptedRun {}
+impl Outgoing for ScriptedRun {
+    async fn send(&self, id: &MessageId, message: &Message) -> Result<DateTime<Utc>, SendError> {
+        let mut world = self.engine.world.lock();
+        if !world.reachable {
+            return Err(SendError::NotSent { cause: "cut" });
+        }
+        world.sent.push((self.id, id.clone(), message.clone()));
+        match world.answers.pop_front() {
+            None => Ok(self.engine.clock.now()),
+            Some(error) => Err(error),
+        }
+    }
+
+    async fn mark_seen(&self, _: &ChatId, _: &[Target]) -> Result<(), EngineError> {
+        self.reach("take a receipt")
+    }
+
+    async fn show_typing(&self, _: &ChatId, _: Typing) -> Result<(), EngineError> {
+        self.reach("show who writes")
+    }
+}
 
 #[async_trait]
 impl Directory for ScriptedRun {}

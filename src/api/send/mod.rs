@@ -1,0 +1,14 @@
+//! Messages out: one file per kind, and `accept`, the way that all of them go.
+
+mod accept;
+pub mod contact;
+mod document;
+pub mod location;
+pub mod poll;
+pub mod reaction;
+pub mod seen;
+pub mod text;
+pub mod typing;
+
+pub(super) use accept::{Form, Reference, referred, refusal};
+pub(super) use document::{Accepted, MessageStatus, answer};

@@ -1,0 +1,136 @@
+//! What WhatsApp answers, and what it does not, decides where a message stands.
+
+use std::time::Duration;
+
+use super::*;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_acknowledgement_that_is_late_or_comes_twice_is_one() {
+    let post = Post::new().await;
+    let network = &post.gateway.network;
+    for fault in [json!({ "kind": "ack_late", "delay_ms": 1500 }), json!({ "kind": "ack_twice" })] {
+        let fault = network.fault(&fault).await;
+        let id = post.say("patience").await;
+        network.mend(&fault).await;
+        let message = post.message(&id).await;
+        assert_eq!((&message["id"], &message["reason"]), (&json!(id), &Value::Null));
+        assert_ne!(message["status"], "queued");
+    }
+    let inbox = post.inbox(2).await;
+    assert_eq!((inbox.len(), &inbox[0]["copies"], &inbox[1]["copies"]), (2, &json!(1), &json!(1)));
+    post.gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refusal_is_told_with_its_reason_and_the_next_message_goes() {
+    let post = Post::new().await;
+    let fault = post.gateway.network.fault(&json!({ "kind": "463", "count": 1 })).await;
+    let (status, body) = post.ask("/v2/send/text", json!({ "message": "to a stranger" })).await;
+    assert_eq!((status, &body["code"]), (StatusCode::UNPROCESSABLE_ENTITY, &json!("message_failed")), "{body}");
+    assert_eq!(body["reason"], "reachout_timelock");
+    let id = body["message_id"].as_str().unwrap();
+    let message = post.message(id).await;
+    assert_eq!((&message["status"], &message["reason"]), (&json!("failed"), &json!("reachout_timelock")));
+    post.gateway.network.mend(&fault).await;
+    post.say("and one that goes").await;
+
+    // Once WhatsApp lets it, the same message goes, under the same id.
+    let (status, body) = post.ask("/v2/messages/retry", json!({ "message_id": id })).await;
+    assert_eq!((status, &body["status"], &body["id"]), (StatusCode::OK, &json!("sent"), &json!(id)), "{body}");
+    let texts: Vec<Value> = post.inbox(2).await.iter().map(|item| item["text"].clone()).collect();
+    assert_eq!(texts, ["and one that goes", "to a stranger"]);
+    let (status, body) = post.ask("/v2/messages/retry", json!({ "message_id": id })).await;
+    assert_eq!((status, &body["code"]), (StatusCode::CONFLICT, &json!("message_not_retriable")));
+    post.gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_that_is_never_acknowledged_is_unknown_and_holds_nobody_up_for_ever() {
+    let post = Post::with(|config| config.engine.request_timeout = Duration::from_secs(2)).await;
+    let fault = post.gateway.network.fault(&json!({ "kind": "ack_never", "count": 1 })).await;
+    let (status, body) = post.ask("/v2/send/text", json!({ "message": "are you there" })).await;
+    assert_eq!(status, StatusCode::ACCEPTED, "{body}");
+    post.gateway.network.mend(&fault).await;
+    post.say("the next one").await;
+    let inbox = post.inbox(2).await;
+    assert_eq!((&inbox[0]["text"], &inbox[0]["copies"]), (&json!("are you there"), &json!(1)));
+    post.gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_whose_connection_broke_is_not_sent_again_by_itself() {
+    let post = Post::new().await;
+    post.gateway.network.fault(&json!({ "kind": "drop_before_ack", "count": 1 })).await;
+    let (status, body) = post.ask("/v2/send/text", json!({ "message": "half said" })).await;
+    assert_eq!(status, StatusCode::ACCEPTED, "{body}");
+    let id = body["id"].as_str().unwrap();
+    post.gateway.client.reaches(&post.instance, "WORKING").await;
+    post.say("after the break").await;
+    let inbox = post.inbox(2).await;
+    assert_eq!((&inbox[0]["id"], &inbox[0]["copies"]), (&json!(id), &json!(1)), "it went out, and once");
+    assert_ne!(post.message(id).await["status"], "queued");
+    post.gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn somebody_who_is_not_on_whatsapp_cannot_be_written_to() {
+    let post = Post::new().await;
+    let fields = json!({ "chatId": "999000000001", "message": "anybody?" });
+    let (status, body) = post.ask("/v2/send/text", fields).await;
+    assert_eq!((status, &body["code"]), (StatusCode::UNPROCESSABLE_ENTITY, &json!("message_failed")), "{body}");
+    post.say("but others can").await;
+    post.gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_that_is_repeated_sends_one_message() {
+    let post = Post::new().await;
+    let ask = |key: &'static str, words: &'static str| {
+        let (body, client) = (post.body(json!({ "message": words })), &post.gateway.client);
+        async move { client.ask("/v2/send/text", &body, &[("Idempotency-Key", key)]).await }
+    };
+    let first = ask("one", "once").await;
+    assert_eq!((first.status(), first.headers().get("idempotency-replayed")), (StatusCode::OK, None));
+    let first: Value = first.json().await.unwrap();
+    let again = ask("one", "once").await;
+    assert_eq!((again.status(), again.headers()["idempotency-replayed"].to_str().unwrap()), (StatusCode::OK, "true"));
+    assert_eq!(again.json::<Value>().await.unwrap()["id"], first["id"]);
+    let other = ask("one", "twice").await;
+    assert_eq!(other.json::<Value>().await.unwrap()["code"], "idempotency_key_reused");
+    ask("two", "twice").await;
+    let inbox = post.inbox(2).await;
+    assert_eq!((inbox.len(), &inbox[0]["copies"], &inbox[1]["text"]), (2, &json!(1), &json!("twice")));
+    post.gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_nobody_sent_is_not_found_and_a_token_without_the_scope_sends_nothing() {
+    let post = Post::new().await;
+    let path = format!("/v2/messages/3EB0AAAA?instance_id={}", post.instance);
+    let (status, body) = post.gateway.client.call(reqwest::Method::GET, &path, &json!({})).await;
+    assert_eq!((status, &body["code"]), (StatusCode::NOT_FOUND, &json!("message_not_found")));
+    let minted = json!({ "instance_id": post.instance, "scopes": ["read", "control"] });
+    let (status, minted) = post.gateway.client.post("/v2/session/token", &minted).await;
+    assert!(status.is_success(), "{minted}");
+    let reader = post.gateway.client.with_key(minted["access_token"].as_str().unwrap());
+    let fields = json!({
+        "message": "hello", "message_id": "3EB0", "message_ids": "3EB0", "latitude": 1, "longitude": 1, "name": "x",
+        "phone_number": "4915112345678", "question": "when", "options": "now,later",
+    });
+    for path in [
+        "/v2/send/text",
+        "/v2/send/location",
+        "/v2/send/contact",
+        "/v2/send/poll",
+        "/v2/send/reaction",
+        "/v2/send/seen",
+        "/v2/send/typing",
+        "/v2/messages/edit",
+        "/v2/messages/delete",
+        "/v2/messages/retry",
+    ] {
+        let (status, body) = reader.post(path, &post.body(fields.clone())).await;
+        assert_eq!((status, &body["code"]), (StatusCode::FORBIDDEN, &json!("forbidden")), "{path}");
+    }
+    post.gateway.stop().await;
+}

@@ -1,0 +1,91 @@
+//! Messages out: from the API to the inbox of a phone, on the true engine and the real protocol.
+
+mod answers;
+mod kinds;
+mod pace;
+mod queue;
+
+use reqwest::StatusCode;
+use serde_json::{Value, json};
+use wagate::config::Config;
+
+use crate::support::gateway::Gateway;
+use crate::support::wait::until;
+
+/// A linked instance, and a phone that it writes to.
+struct Post {
+    gateway: Gateway,
+    instance: String,
+    /// Of the phone that linked the instance.
+    number: String,
+    /// Of the phone that is written to.
+    other: String,
+}
+
+impl Post {
+    async fn new() -> Self {
+        Self::with(|_| {}).await
+    }
+
+    async fn with(change: impl FnOnce(&mut Config)) -> Self {
+        let gateway = Gateway::with(change).await;
+        let (instance, number) = gateway.client.linked(&gateway.network).await;
+        let other = gateway.network.phone().await;
+        Self { gateway, instance, number, other }
+    }
+
+    /// Asks with the instance and the other phone's chat beside what `fields` holds.
+    async fn ask(&self, path: &str, fields: Value) -> (StatusCode, Value) {
+        self.gateway.client.post(path, &self.body(fields)).await
+    }
+
+    fn body(&self, fields: Value) -> Value {
+        let mut body = json!({ "instance_id": self.instance, "chatId": format!("{}@c.us", self.other) });
+        for (name, value) in fields.as_object().unwrap() {
+            body[name] = value.clone();
+        }
+        body
+    }
+
+    /// Sends what WhatsApp acknowledges; its id.
+    async fn send(&self, path: &str, fields: Value) -> String {
+        let (status, body) = self.ask(path, fields).await;
+        assert_eq!((status, &body["status"]), (StatusCode::OK, &json!("sent")), "{body}");
+        body["id"].as_str().unwrap().to_owned()
+    }
+
+    async fn say(&self, words: &str) -> String {
+        self.send("/v2/send/text", json!({ "message": words })).await
+    }
+
+    /// What the other phone has received, once it is this many messages.
+    async fn inbox(&self, count: usize) -> Vec<Value> {
+        inbox(&self.gateway, &self.other, count).await
+    }
+
+    /// What became of a message.
+    async fn message(&self, id: &str) -> Value {
+        let path = format!("/v2/messages/{id}?instance_id={}", self.instance);
+        let (status, body) = self.gateway.client.call(reqwest::Method::GET, &path, &json!({})).await;
+        assert_eq!(status, StatusCode::OK, "{body}");
+        body
+    }
+
+    /// Waits until a message stands there.
+    async fn becomes(&self, id: &str, status: &str) -> Value {
+        until(&format!("the message is {status}"), || async {
+            let message = self.message(id).await;
+            (message["status"] == status).then_some(message)
+        })
+        .await
+    }
+}
+
+async fn inbox(gateway: &Gateway, number: &str, count: usize) -> Vec<Value> {
+    until(&format!("{count} messages are in the inbox"), || async {
+        let inbox = gateway.network.get(&format!("/phones/{number}/inbox")).await;
+        let inbox = inbox.as_array().unwrap().clone();
+        (inbox.len() >= count).then_some(inbox)
+    })
+    .await
+}
