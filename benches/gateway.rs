@@ -48,8 +48,10 @@ use wagate::domain::qr_code::{QrCode, QrValue};
 use wagate::domain::session::{SessionView, Status};
 use wagate::domain::token::{Scope, Token, TokenKind};
 use wagate::limit::Ticks;
+use wagate::media::fetch::Fetcher;
 use wagate::media::library::Library;
 use wagate::media::spool::{Arriving, Spooled};
+use wagate::outside::target::Guard;
 use wagate::qr::{Matrix, render};
 use wagate::store::account::{self, Account};
 use wagate::store::instance::{self, Instance};
@@ -247,6 +249,7 @@ async fn gateway() -> (SocketAddr, Token, Bytes) {
         config: &config,
         store,
         vault,
+        fetcher: Fetcher::new(Guard::default(), library.spool().clone()).expect("a client is built"),
         library: Arc::new(library),
         sessions: Arc::new(OneCode(code)),
         clock: Arc::new(SystemClock),

@@ -17,6 +17,7 @@ use crate::domain::account::AccountId;
 use crate::domain::clock::Clock;
 use crate::domain::instance::InstanceId;
 use crate::limit::{AddressKey, KeyedLimiter, Policy, Ticks};
+use crate::media::fetch::Fetcher;
 use crate::media::library::Library;
 use crate::store::vault::Vault;
 use crate::store::{Store, StoreError, instance};
@@ -46,6 +47,8 @@ pub struct ApiParts<'a> {
     pub vault: Arc<Vault>,
     /// The files of messages.
     pub library: Arc<Library>,
+    /// Fetches files from addresses.
+    pub fetcher: Fetcher,
     /// The running sessions.
     pub sessions: Arc<dyn Sessions>,
     /// The way to other nodes.
@@ -67,6 +70,7 @@ pub struct ApiState {
     pub(crate) store: Store,
     pub(crate) vault: Arc<Vault>,
     pub(crate) library: Arc<Library>,
+    pub(crate) fetcher: Fetcher,
     pub(crate) sessions: Arc<dyn Sessions>,
     pub(crate) forwarder: Forwarder,
     pub(crate) clock: Arc<dyn Clock>,
@@ -120,6 +124,7 @@ impl ApiState {
             store: parts.store,
             vault: parts.vault,
             library: parts.library,
+            fetcher: parts.fetcher,
             sessions: parts.sessions,
             forwarder: parts.forwarder,
             clock: parts.clock,

@@ -226,6 +226,8 @@ pub struct Media {
     /// has it.
     #[serde(deserialize_with = "duration::deserialize")]
     pub retention: Duration,
+    /// Files to send are fetched from the public internet only, and from these networks and addresses.
+    pub allow_private: Vec<String>,
 }
 
 /// `[limits]`

@@ -142,6 +142,10 @@ fn media(config: &Config) -> Result<(), Refused> {
     let store = media.store.is_empty()
         || Url::parse(&media.store).is_ok_and(|url| url.scheme() == "s3" && url.has_host() && url.query().is_none());
     require(store, "media.store", "it must be empty or look like s3://bucket/prefix")?;
+    for network in &media.allow_private {
+        let fits = Network::parse(network).is_some();
+        require(fits, "media.allow_private", "each must be an address or a network, as 10.1.0.0/16")?;
+    }
     positive("media.retention", media.retention)
 }
 
@@ -208,6 +212,7 @@ mod tests {
             ("node.lease_trust", |c| c.node.lease_renew_interval = c.node.lease_trust),
             ("media.max_bytes", |c| c.media.max_bytes = 0),
             ("media.store", |c| c.media.store = "https://bucket.example".into()),
+            ("media.allow_private", |c| c.media.allow_private = vec!["example.com".into()]),
             ("media.retention", |c| c.media.retention = Duration::ZERO),
             ("limits.qr_burst", |c| c.limits.qr_burst = 0),
             ("limits.messages_per_minute", |c| c.limits.messages_per_minute = 0),

@@ -17,6 +17,7 @@ use crate::domain::instance::InstanceId;
 use crate::domain::lease::Fence;
 use crate::domain::session::{Desired, Event, LogoutEnd, Saved, SessionView, Status};
 use crate::engine::{Engine, EngineRun};
+use crate::media::library::Library;
 use crate::store::vault::Vault;
 use crate::store::{Store, StoreError, lease, node, session};
 use crate::telemetry::metrics::SessionMeter;
@@ -56,6 +57,8 @@ pub struct SupervisorDeps {
     pub profiles: Arc<dyn ProfileVault>,
     /// Seals messages.
     pub vault: Arc<Vault>,
+    /// Holds the files of messages.
+    pub library: Arc<Library>,
     /// What jitter is drawn from.
     pub seed: u64,
 }
@@ -97,7 +100,7 @@ impl Supervisor {
     ///
     /// When `token` fires every client is ended and every lease released; then the node resigns from the cluster.
     pub fn spawn(deps: SupervisorDeps, tracker: &TaskTracker, token: CancellationToken) -> Self {
-        let SupervisorDeps { store, engine, clock, config, cluster, profiles, vault, seed } = deps;
+        let SupervisorDeps { store, engine, clock, config, cluster, profiles, vault, library, seed } = deps;
         let meter = SessionMeter::default();
         let (gate, gate_task) = Gate::new(&config.session, Arc::clone(&clock), meter.clone());
         let deps = Arc::new(Deps {
@@ -106,6 +109,7 @@ impl Supervisor {
             clock,
             profiles,
             vault,
+            library,
             rules: rules(&config),
             pace: pace(&config.limits),
             gate,

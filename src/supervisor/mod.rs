@@ -33,6 +33,7 @@ use crate::domain::clock::Clock;
 use crate::domain::outgoing::Pace;
 use crate::domain::session::Rules;
 use crate::engine::Engine;
+use crate::media::library::Library;
 use crate::store::Store;
 use crate::store::vault::Vault;
 use crate::telemetry::metrics::SessionMeter;
@@ -51,6 +52,7 @@ struct Deps {
     clock: Arc<dyn Clock>,
     profiles: Arc<dyn ProfileVault>,
     vault: Arc<Vault>,
+    library: Arc<Library>,
     rules: Rules,
     /// How fast an instance sends unless its owner chose otherwise.
     pace: Pace,

@@ -24,7 +24,9 @@ use wagate::domain::clock::ManualClock;
 use wagate::domain::instance::InstanceId;
 use wagate::domain::token::{Scope, Token, TokenKind};
 use wagate::limit::Ticks;
+use wagate::media::fetch::Fetcher;
 use wagate::media::library::Library;
+use wagate::outside::target::Guard;
 use wagate::store::account::{self, Account};
 use wagate::store::token::{self, Holder};
 use wagate::store::vault::Vault;
@@ -85,6 +87,7 @@ impl Gateway {
                 config: &config,
                 store: database.store().clone(),
                 vault,
+                fetcher: Fetcher::new(Guard::default(), library.spool().clone()).expect("a client is built"),
                 library: Arc::new(library),
                 sessions: script.clone(),
                 clock: Arc::new(clock.clone()),

@@ -18,6 +18,7 @@ use wagate::domain::instance::InstanceId;
 use wagate::domain::profile::Profile;
 use wagate::domain::session::Desired;
 use wagate::engine::Engine;
+use wagate::media::library::Library;
 use wagate::store::vault::Vault;
 use wagate::store::{Store, lease, session};
 use wagate::supervisor::{ProfileVault, ProfileVaultError, Supervisor, SupervisorDeps};
@@ -83,6 +84,7 @@ impl TestNode {
             .await
             .expect("the node registers in time")
             .expect("the cluster lives");
+        let vault = Arc::new(vault(store).await);
         let deps = SupervisorDeps {
             store: store.clone(),
             engine,
@@ -90,7 +92,8 @@ impl TestNode {
             config: Arc::new(config),
             cluster: cluster.clone(),
             profiles: Arc::new(PlainProfiles),
-            vault: Arc::new(vault(store).await),
+            library: Arc::new(library(store, Arc::clone(&vault))),
+            vault,
             seed,
         };
         let supervisor = Supervisor::spawn(deps, &tracker, token.clone());
@@ -116,6 +119,12 @@ async fn vault(store: &Store) -> Vault {
     let key = format!("{}=\n", "A".repeat(43));
     std::fs::write(folder.path().join("vault.key"), key).expect("the key is written");
     Vault::open(&Config::defaults().vault, folder.path(), store.pool()).await.expect("the vault opens")
+}
+
+/// A library in a folder that is gone: nothing here has files.
+fn library(store: &Store, vault: Arc<Vault>) -> Library {
+    let folder = tempfile::tempdir().expect("a folder is made");
+    Library::open(&Config::defaults().media, folder.path(), store.clone(), vault).expect("the library opens")
 }
 
 /// Creates instances of one account, as the API's transaction does.

@@ -25,7 +25,7 @@ const OF_AN_ACCOUNT: [&str; 6] = [
 
 /// What some route cannot do without; the others do not know it.
 const NEEDED: &str = "token_id=00000000-0000-0000-0000-000000000000&phone_number=4915112345678&chatId=4915112345678\
-    &message=hello&message_id=3EB0&message_ids=3EB0&latitude=1&longitude=1&name=x&question=when&options=now,later";
+    &message=hello&message_id=3EB0&message_ids=3EB0&latitude=1&longitude=1&name=x&url=http://x&question=when&options=now,later";
 
 /// What two answers must share to be the same to a client: all but the request's id and the time.
 fn seen(answer: &Answer) -> (u16, Vec<String>, String) {
