@@ -12,6 +12,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures_util::StreamExt as _;
 use futures_util::stream::BoxStream;
+use sha2::{Digest as _, Sha256};
 use tokio::io::AsyncWriteExt as _;
 
 use super::CHUNK;
@@ -125,6 +126,22 @@ impl Spooled {
     /// Its length in bytes.
     pub fn length(&self) -> u64 {
         self.length
+    }
+
+    /// Its hash.
+    pub async fn sha256(&self) -> io::Result<[u8; 32]> {
+        let mut reader = self.reader();
+        let hashing = tokio::task::spawn_blocking(move || {
+            let mut hash = Sha256::new();
+            let mut buffer = vec![0; CHUNK];
+            loop {
+                match reader.read(&mut buffer)? {
+                    0 => return io::Result::Ok(hash.finalize().into()),
+                    read => hash.update(&buffer[..read]),
+                }
+            }
+        });
+        hashing.await.map_err(io::Error::other)?
     }
 
     /// Reads it bit by bit, off the async threads.

@@ -31,7 +31,7 @@ use super::parts::Parts;
 use super::{Call, drain};
 
 /// The longest JSON body: 16 MiB of base64, which are 12 MiB of a file, and its other parameters.
-pub(crate) const JSON_LIMIT: usize = 16 * 1024 * 1024 + LIMIT;
+const JSON_LIMIT: usize = 16 * 1024 * 1024 + LIMIT;
 
 /// How long nothing may come of a file.
 const STALL: Duration = Duration::from_secs(30);

@@ -1,7 +1,5 @@
 //! Where a request has its file: in the part `file`, in the parameter `file`, or at a `url`.
 
-use std::io;
-
 use base64::Engine as _;
 use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
@@ -82,10 +80,10 @@ impl Source {
             let [Ok(url), Ok(data), Ok(name), Ok(kind)] = words else {
                 return read.wrong("file", "must hold texts: url or data, and perhaps filename and mimetype");
             };
-            let fits = |text: &Option<String>, max: usize| {
-                text.as_ref().is_none_or(|text| text.chars().count() <= max && !text.chars().any(char::is_control))
+            let fits = |text: Option<&str>, max: usize| {
+                text.is_none_or(|text| text.chars().count() <= max && !text.chars().any(char::is_control))
             };
-            if !fits(&url, MAX_URL) || !fits(&name, MAX_NAME) || !fits(&kind, MAX_NAME) {
+            if !fits(url.as_deref(), MAX_URL) || !fits(name.as_deref(), MAX_NAME) || !fits(kind.as_deref(), MAX_NAME) {
                 return read.wrong("file", "holds an address, a name or a type that is too long");
             }
             filename = filename.or(name);
@@ -106,16 +104,8 @@ impl Source {
     pub(super) async fn told(&self) -> Result<Value, ApiError> {
         let place = match &self.place {
             Place::Url(url) => json!({ "url": url }),
-            Place::Data(data) => json!({ "data": hex(&Sha256::digest(data)) }),
-            Place::Part(file) => {
-                let mut reader = file.reader();
-                let hashing = tokio::task::spawn_blocking(move || {
-                    let mut hash = Sha256::new();
-                    io::copy(&mut reader, &mut hash).map(|_| hash.finalize())
-                });
-                let hash = hashing.await.map_err(io::Error::other).and_then(|hash| hash).map_err(SpoolError::Io)?;
-                json!({ "part": hex(&hash) })
-            }
+            Place::Data(data) => json!({ "data": hex(&Sha256::digest(data)[..]) }),
+            Place::Part(file) => json!({ "part": hex(&file.sha256().await.map_err(SpoolError::Io)?) }),
         };
         Ok(json!({ "place": place, "filename": self.filename, "mimetype": self.mimetype }))
     }
