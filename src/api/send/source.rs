@@ -3,7 +3,7 @@
 use base64::Engine as _;
 use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
 use crate::api::error::ApiError;
@@ -53,51 +53,48 @@ pub(super) struct Taken {
 impl Source {
     /// Reads where the file is.
     pub(super) fn read(read: &mut Read<'_>, part: Option<Part>) -> Option<Self> {
-        let mut filename = read.text("filename", MAX_NAME).map(ToOwned::to_owned);
-        let mut mimetype = read.text("mimetype", MAX_NAME).map(ToOwned::to_owned);
+        let filename = read.text("filename", MAX_NAME).map(ToOwned::to_owned);
+        let mimetype = read.text("mimetype", MAX_NAME).map(ToOwned::to_owned);
         let url = read.text("url", MAX_URL).map(ToOwned::to_owned);
-        if let Some(part) = part {
-            if url.is_some() {
-                return read.wrong("url", "must not be given beside a file");
+        let source = match (part, url, read.object("file")) {
+            (Some(Part { file, filename, mimetype }), None, None) => {
+                Self { place: Place::Part(file), filename, mimetype }
             }
-            let place = Place::Part(part.file);
-            return Some(Self { place, filename: filename.or(part.filename), mimetype: mimetype.or(part.mimetype) });
-        }
-        let Some(url) = url else {
-            // What a client leaves empty is not given.
-            let file = read.object("file");
-            let Some(mut file) = file else {
+            (None, Some(url), None) => Self { place: Place::Url(url), filename: None, mimetype: None },
+            (None, None, Some(file)) => match Self::described(file) {
+                Ok(source) => source,
+                Err(problem) => return read.wrong("file", problem),
+            },
+            (None, None, None) => {
                 read.require("file");
                 return None;
-            };
-            let mut word = |name: &str| match file.remove(name) {
-                None | Some(Value::Null) => Ok(None),
-                Some(Value::String(text)) if text.is_empty() => Ok(None),
-                Some(Value::String(text)) => Ok(Some(text)),
-                Some(Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_)) => Err(()),
-            };
-            let words = [word("url"), word("data"), word("filename"), word("mimetype")];
-            let [Ok(url), Ok(data), Ok(name), Ok(kind)] = words else {
-                return read.wrong("file", "must hold texts: url or data, and perhaps filename and mimetype");
-            };
-            let fits = |text: Option<&str>, max: usize| {
-                text.is_none_or(|text| text.chars().count() <= max && !text.chars().any(char::is_control))
-            };
-            if !fits(url.as_deref(), MAX_URL) || !fits(name.as_deref(), MAX_NAME) || !fits(kind.as_deref(), MAX_NAME) {
-                return read.wrong("file", "holds an address, a name or a type that is too long");
             }
-            filename = filename.or(name);
-            mimetype = mimetype.or(kind);
-            let place = match (url, data) {
-                (Some(url), None) => Place::Url(url),
-                (None, Some(data)) => Place::Data(data),
-                (None, None) | (Some(_), Some(_)) => {
-                    return read.wrong("file", "must hold either url or data");
-                }
-            };
-            return Some(Self { place, filename, mimetype });
+            (Some(_), _, _) | (None, Some(_), Some(_)) => {
+                return read.wrong("file", "must be given in one way: as a part of the body, as file, or by its url");
+            }
         };
-        Some(Self { place: Place::Url(url), filename, mimetype })
+        Some(Self { filename: filename.or(source.filename), mimetype: mimetype.or(source.mimetype), ..source })
+    }
+
+    /// Reads the parameter `file`; on failure, what is wrong with it.
+    fn described(mut file: Map<String, Value>) -> Result<Self, &'static str> {
+        let mut word = |name: &str, max: usize| match file.remove(name) {
+            None | Some(Value::Null) => Ok(None),
+            // What a client leaves empty is not given.
+            Some(Value::String(text)) if text.is_empty() => Ok(None),
+            Some(Value::String(text)) if text.len() <= max && !text.chars().any(char::is_control) => Ok(Some(text)),
+            Some(Value::String(_) | Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_)) => {
+                Err("must hold texts of sane length: url or data, and perhaps filename and mimetype")
+            }
+        };
+        let (url, data) = (word("url", MAX_URL)?, word("data", usize::MAX)?);
+        let (filename, mimetype) = (word("filename", MAX_NAME)?, word("mimetype", MAX_NAME)?);
+        let place = match (url, data) {
+            (Some(url), None) => Place::Url(url),
+            (None, Some(data)) => Place::Data(data),
+            (None, None) | (Some(_), Some(_)) => return Err("must hold either url or data"),
+        };
+        Ok(Self { place, filename, mimetype })
     }
 
     /// What makes two requests the same: a file is the same if its bytes are, or its address.
