@@ -270,6 +270,7 @@ fn failure_message(failure: &Failure) -> &'static str {
         Failure::Malformed => "WhatsApp did not understand it",
         Failure::UpstreamError => "WhatsApp's server failed",
         Failure::Refused => "WhatsApp refused it",
+        Failure::FileLost => "the file it was to bring is no longer here",
         Failure::Unsendable => "it could not be built or encrypted for its recipient",
     }
 }
