@@ -113,6 +113,10 @@ impl Sessions for OneCode {
         Err(SupervisorError::NotFound)
     }
 
+    async fn addresses(&self, _: InstanceId, chat: &ChatId) -> Result<Vec<ChatId>, SupervisorError> {
+        Ok(vec![chat.clone()])
+    }
+
     async fn wait_for(&self, _: InstanceId, _: &[Status], _: Duration) -> Result<SessionView, SupervisorError> {
         Err(SupervisorError::NotFound)
     }

@@ -33,6 +33,7 @@ use crate::media::fetch::Fetcher;
 use crate::media::library::Library;
 use crate::outside::target::Guard;
 use crate::store::embedded::Embedded;
+use crate::store::event::{Keeper, Lookout};
 use crate::store::vault::Vault;
 use crate::store::{Store, StoreError, cluster_secret, node};
 use crate::supervisor::{Supervisor, SupervisorDeps};
@@ -70,6 +71,7 @@ pub struct Application {
     lifecycle: Lifecycle,
     shutdown_timeout: Duration,
     servers: Vec<(ServerHandle, JoinHandle<std::io::Result<()>>)>,
+    state: Data<ApiState>,
     store: Store,
     embedded: Option<Embedded>,
     #[cfg(feature = "sandbox")]
@@ -94,6 +96,7 @@ impl Application {
         let first_start = FirstStart::of(&store, clock.now(), &mut rng).await?;
 
         let lifecycle = Lifecycle::default();
+        keep_event_logs(&config.events, &store, &clock, &lifecycle).await;
         let network = reach(network, &data_dir).await?;
         let engine = WhatsApp::new(
             store.clone(),
@@ -127,7 +130,6 @@ impl Application {
                 clock: Arc::clone(&clock),
                 config: Arc::clone(&config),
                 cluster: cluster.clone(),
-                profiles: Arc::<Vault>::clone(&vault),
                 vault: Arc::clone(&vault),
                 library: Arc::clone(&library),
                 seed: rng.next_u64(),
@@ -173,6 +175,7 @@ impl Application {
             lifecycle,
             shutdown_timeout: config.server.shutdown_timeout,
             servers,
+            state,
             store,
             embedded,
             #[cfg(feature = "sandbox")]
@@ -217,6 +220,7 @@ impl Application {
     /// Stops in order: no new requests, those under way finish, every client saves its state and leaves, every lease is
     /// released, the private database ends.
     pub async fn drain(mut self) {
+        self.state.end_streams();
         for (handle, _) in &self.servers {
             handle.stop(true).await;
         }
@@ -350,8 +354,13 @@ fn node_settings(config: &config::Node, address: SocketAddr) -> NodeSettings {
 
 /// What `/metrics` tells: every meter, and what is read when it is asked for.
 fn exposition(state: &Data<ApiState>, sessions: &Supervisor, store: &Store, cluster: &Cluster) -> Exposition {
-    let meters =
-        Meters { http: state.meter(), sessions: sessions.meter(), pool: store.meter(), lease: cluster.meter() };
+    let meters = Meters {
+        http: state.meter(),
+        sessions: sessions.meter(),
+        pool: store.meter(),
+        lease: cluster.meter(),
+        events: store.events(),
+    };
     let (state, sessions, store, cluster) = (state.clone(), sessions.clone(), store.clone(), cluster.clone());
     Exposition::new(meters, move || {
         let census = sessions.census();
@@ -363,6 +372,7 @@ fn exposition(state: &Data<ApiState>, sessions: &Supervisor, store: &Store, clus
             lease_trust: cluster.trust_left(),
             pool: store.reading(),
             tokens_cached: state.tokens_cached(),
+            event_streams: state.streams_open(),
         }
     })
 }
@@ -393,6 +403,17 @@ async fn inherit(store: &Store, folder: &Path, rng: &mut StdRng) -> anyhow::Resu
         info!(nodes = buried, "freed what a node that died on this machine held");
     }
     Ok(boots)
+}
+
+/// Sees that the event logs have their days, before anything is logged, and that listeners hear of other nodes' events.
+async fn keep_event_logs(config: &config::Events, store: &Store, clock: &Arc<dyn Clock>, lifecycle: &Lifecycle) {
+    let keeper = Keeper { store: store.clone(), clock: Arc::clone(clock), retention: config.retention };
+    if let Err(error) = keeper.turn().await {
+        warn!(error = &error as &dyn std::error::Error, "the days of the event log could not be kept and will be");
+    }
+    lifecycle.tasks.spawn(keeper.run(lifecycle.stop.clone()));
+    let lookout = Lookout { store: store.clone(), clock: Arc::clone(clock) };
+    lifecycle.tasks.spawn(lookout.run(lifecycle.stop.clone()));
 }
 
 /// Starts an HTTP server on a listener of ours. Its workers are threads of their own.

@@ -97,6 +97,11 @@ impl Connection {
         UnderWay(self.clone())
     }
 
+    /// Whether the client has closed its side. Nobody is woken by it: for bodies, which are polled when it happens.
+    pub(super) fn is_left(&self) -> bool {
+        self.0.left.get()
+    }
+
     /// Closes the connection, after actix is done with it.
     pub(super) async fn close(self) {
         let Some(mut socket) = self.0.socket.take() else { return };

@@ -71,7 +71,12 @@ impl Erasure {
                 );
             }
             Err(SupervisorError::NotFound | SupervisorError::Elsewhere { .. } | SupervisorError::NotServing) => {}
-            Err(error @ (SupervisorError::Unreachable | SupervisorError::NotStored | SupervisorError::Store(_))) => {
+            Err(
+                error @ (SupervisorError::Unreachable
+                | SupervisorError::NotStored
+                | SupervisorError::Store(_)
+                | SupervisorError::Engine(_)),
+            ) => {
                 tracing::warn!(instance.id = %id, error = %error, "an instance of a deleted account is still there");
             }
         }

@@ -16,6 +16,7 @@ use crate::domain::outgoing::{Failure, State};
 use crate::domain::session::Status;
 use crate::limit::Refused;
 use crate::store::StoreError;
+use crate::store::event::EventError;
 use crate::store::vault::VaultError;
 use crate::supervisor::SupervisorError;
 
@@ -191,6 +192,12 @@ pub enum ApiError {
         /// Its length.
         length: u64,
     },
+    /// As many streams are open as may be.
+    #[error("As many streams are open as {whose} may have. Close some, or retry after {DEFAULT_RETRY_AFTER} s.")]
+    TooManyStreams {
+        /// Whose limit it is, in words that fit: "an account".
+        whose: &'static str,
+    },
     /// WhatsApp was asked and refused.
     #[error("WhatsApp refused {what}. Retry after {DEFAULT_RETRY_AFTER} s.")]
     UpstreamRefused {
@@ -303,7 +310,7 @@ impl ApiError {
             | Self::IdempotencyKeyReused
             | Self::MessageFailed { .. }
             | Self::MediaUnavailable { .. } => StatusCode::UNPROCESSABLE_ENTITY,
-            Self::RateLimited(_) => StatusCode::TOO_MANY_REQUESTS,
+            Self::RateLimited(_) | Self::TooManyStreams { .. } => StatusCode::TOO_MANY_REQUESTS,
             Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
             Self::UpstreamUnreachable
             | Self::UpstreamRefused { .. }
@@ -352,6 +359,7 @@ impl ApiError {
             Self::MediaUnavailable { .. } => "media_unavailable",
             Self::RangeNotSatisfiable { .. } => "range_not_satisfiable",
             Self::UpstreamRefused { .. } => "upstream_refused",
+            Self::TooManyStreams { .. } => "too_many_streams",
         }
     }
 
@@ -362,6 +370,7 @@ impl ApiError {
             Self::SessionStatus(mismatch) => mismatch.retry_after,
             Self::UpstreamUnreachable
             | Self::UpstreamRefused { .. }
+            | Self::TooManyStreams { .. }
             | Self::OwnerUnreachable
             | Self::Elsewhere { .. } => Some(DEFAULT_RETRY_AFTER),
             Self::Busy | Self::IdempotencyKeyInUse => Some(2),
@@ -427,6 +436,12 @@ impl From<VaultError> for ApiError {
     }
 }
 
+impl From<EventError> for ApiError {
+    fn from(error: EventError) -> Self {
+        Self::Internal(Box::new(error))
+    }
+}
+
 impl From<SupervisorError> for ApiError {
     fn from(error: SupervisorError) -> Self {
         match error {
@@ -434,7 +449,9 @@ impl From<SupervisorError> for ApiError {
             SupervisorError::Unreachable => Self::UpstreamUnreachable,
             SupervisorError::Elsewhere { addr } => Self::Elsewhere { addr },
             SupervisorError::NotServing => Self::OwnerUnreachable,
-            SupervisorError::NotStored | SupervisorError::Store(_) => Self::Internal(Box::new(error)),
+            SupervisorError::NotStored | SupervisorError::Store(_) | SupervisorError::Engine(_) => {
+                Self::Internal(Box::new(error))
+            }
         }
     }
 }

@@ -7,7 +7,8 @@ use actix_web::{FromRequest, Handler, HttpRequest, HttpResponse, Resource, Respo
 use super::error::ApiError;
 use super::extract::drain;
 use super::{
-    about, account, admin, audit, auth, cors, docs, forward, health, media, messages, metrics, openapi, send, session,
+    about, account, admin, audit, auth, contacts, cors, docs, events, forward, health, media, messages, metrics,
+    openapi, send, session,
 };
 
 const READ: (&str, &[Method]) = ("GET, HEAD, POST", &[Method::GET, Method::HEAD, Method::POST]);
@@ -143,6 +144,8 @@ pub(super) fn add(config: &mut Routes<'_>) {
         )
         .service(route("/v2/account/keys/rotate", POST, account::keys::rotate))
         .service(route("/v2/media/{message_id}", GET, media::show::show))
+        .service(route("/v2/events", GET, events::read::read))
+        .service(route("/v2/contacts/erase", POST, contacts::erase::erase))
         .service(route("/v2/audit", GET, audit::page))
         .service(route("/about", GET, about::about))
         .service(route("/openapi.json", GET, openapi::openapi))

@@ -7,6 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use crate::cluster::Owner;
+use crate::domain::chat_id::ChatId;
 use crate::domain::instance::InstanceId;
 use crate::domain::link_code::LinkCode;
 use crate::domain::media_reference::MediaReference;
@@ -59,6 +60,9 @@ pub trait Sessions: Sending + Send + Sync + 'static {
 
     /// Unlinks as [`Sessions::logout`] does and erases everything of the instance.
     async fn delete(&self, id: InstanceId, force: bool) -> Result<LogoutOutcome, SupervisorError>;
+
+    /// Every address under which a chat is known: the given one, and a person's other one if there is one.
+    async fn addresses(&self, id: InstanceId, chat: &ChatId) -> Result<Vec<ChatId>, SupervisorError>;
 
     /// The session once it stands at one of `statuses`, or as it stands when `timeout` has passed.
     async fn wait_for(
@@ -140,6 +144,10 @@ impl Sessions for Supervisor {
 
     async fn delete(&self, id: InstanceId, force: bool) -> Result<LogoutOutcome, SupervisorError> {
         Self::delete(self, id, force).await
+    }
+
+    async fn addresses(&self, id: InstanceId, chat: &ChatId) -> Result<Vec<ChatId>, SupervisorError> {
+        Self::addresses(self, id, chat).await
     }
 
     async fn wait_for(

@@ -29,6 +29,7 @@ use super::error::ApiError;
 use super::extract::{InvalidNetwork, TrustedProxies};
 use super::routes;
 use super::sessions::Sessions;
+use super::stream::Streams;
 use super::tokens::{LOOKUP, Tokens};
 
 /// Bodies of a file in base64 that are in memory at one time.
@@ -90,6 +91,7 @@ pub struct ApiState {
     pub(in crate::api) rounds: Rounds,
     /// Bodies that are read into memory although they are large.
     pub(crate) large_bodies: Semaphore,
+    pub(in crate::api) streams: Arc<Streams>,
     /// The web origins whose pages may read answers.
     pub(crate) origins: Origins,
     pub(crate) meter: HttpMeter,
@@ -136,6 +138,7 @@ impl ApiState {
             source_url: parts.config.server.source_url.clone(),
             rounds: Rounds::default(),
             large_bodies: Semaphore::new(LARGE_BODIES),
+            streams: Arc::new(Streams::new(&parts.config.events)),
             origins: Origins::default(),
             owners: RwLock::default(),
             rng: Mutex::new(parts.rng),
@@ -173,6 +176,16 @@ impl ApiState {
     /// How many tokens are remembered.
     pub fn tokens_cached(&self) -> usize {
         self.tokens.len()
+    }
+
+    /// How many streams of events are open.
+    pub fn streams_open(&self) -> usize {
+        self.streams.len()
+    }
+
+    /// Ends every stream, now and from now on; before a server is asked to finish what is under way.
+    pub fn end_streams(&self) {
+        self.streams.end();
     }
 
     /// Forgets an instance that was deleted.

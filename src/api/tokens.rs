@@ -129,7 +129,16 @@ impl Tokens {
         if token.kind() == TokenKind::Operator {
             return Err(Unresolved::Unknown);
         }
-        let hash = token.hash();
+        self.resolve_hash(token.hash(), store, now).await
+    }
+
+    /// [`Self::resolve`], for whoever was resolved before and keeps no token since.
+    pub async fn resolve_hash(
+        &self,
+        hash: TokenHash,
+        store: &Store,
+        now: DateTime<Utc>,
+    ) -> Result<Arc<Caller>, Unresolved> {
         let known = self.known.read().get(&hash).cloned();
         if let Some(caller) = &known
             && !caller.stale.load(Ordering::Acquire)

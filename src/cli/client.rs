@@ -7,13 +7,16 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use reqwest::{Method, RequestBuilder, StatusCode};
+use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 /// How long the gateway may take, the longest `wait` included.
 const TIMEOUT: Duration = Duration::from_secs(40);
+
+/// A time that no stream lasts.
+const ENDLESS: Duration = Duration::from_hours(24 * 365);
 
 /// A gateway and the credential to use there.
 #[derive(Debug)]
@@ -105,6 +108,33 @@ impl Client {
     /// The instance's session.
     pub(super) async fn info(&self, instance: &str) -> anyhow::Result<Value> {
         self.expect(self.post("/v2/session/info").json(&json!({ "instance_id": instance }))).await
+    }
+
+    /// The instance's events as a stream, behind the number `last` if one is given; `None` if the gateway cannot give it at
+    /// this moment. A failure that is reqwest's own may pass too; other refusals of the gateway do not.
+    pub(super) async fn events(
+        &self,
+        instance: &str,
+        kinds: Option<&str>,
+        last: Option<&str>,
+    ) -> anyhow::Result<Option<Response>> {
+        let query: String =
+            form_urlencoded::Serializer::new(String::new()).extend_pairs(kinds.map(|kinds| ("events", kinds))).finish();
+        let request = self.http.get(format!("{}/v2/events?{query}", self.base)).header("X-Instance-ID", instance);
+        let request = request.bearer_auth(self.key.expose_secret()).header("Accept", "text/event-stream");
+        // Unlike every other answer, this one has no end.
+        let request = request.timeout(ENDLESS);
+        let request = last.into_iter().fold(request, |request, last| request.header("Last-Event-ID", last));
+        let response = request.send().await.with_context(|| format!("no gateway answers at {}", self.base))?;
+        let status = response.status();
+        if status.is_success() {
+            return Ok(Some(response));
+        }
+        if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS {
+            return Ok(None);
+        }
+        let body = response.json().await.context("the gateway's answer is not JSON")?;
+        bail!("the gateway answered {status}: {}", message_of(&body))
     }
 
     /// The instance's live code, waited for up to 25 s.

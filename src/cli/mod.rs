@@ -14,6 +14,7 @@ mod account;
 mod client;
 #[cfg(feature = "sandbox")]
 mod demo;
+mod events;
 mod healthcheck;
 mod openapi;
 mod qr;
@@ -50,6 +51,8 @@ enum Command {
     Sandbox(sandbox::Arguments),
     /// Draw an instance's live QR code in the terminal until it is linked.
     Qr(qr::Arguments),
+    /// Follow what happens to an instance, one line of JSON for each event.
+    Events(events::Arguments),
     /// Manage accounts, their quotas and the nodes, with the operator's key.
     Account(account::Arguments),
     /// Manage an instance's tokens or the account's own keys, with an account key.
@@ -105,6 +108,7 @@ pub fn run() -> ExitCode {
         #[cfg(feature = "sandbox")]
         Command::Sandbox(arguments) => sandbox::run(arguments),
         Command::Qr(arguments) => qr::run(&arguments),
+        Command::Events(arguments) => events::run(&arguments),
         Command::Account(arguments) => account::run(&arguments),
         Command::Token(arguments) => token::run(&arguments),
         Command::Vault(arguments) => vault::run(arguments),

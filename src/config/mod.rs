@@ -10,7 +10,8 @@ mod validate;
 
 pub use load::{ConfigError, Origin, Overrides, load};
 pub use sections::{
-    Config, Data, Database, Engine, Limits, Log, LogFormat, Media, Messages, Node, Operator, Server, Session, Vault,
+    Config, Data, Database, Engine, Events, Limits, Log, LogFormat, Media, Messages, Node, Operator, Server, Session,
+    Vault,
 };
 
 /// The defaults, as the text users see.

@@ -32,6 +32,8 @@ pub struct Config {
     pub node: Node,
     /// `[media]`
     pub media: Media,
+    /// `[events]`
+    pub events: Events,
     /// `[limits]`
     pub limits: Limits,
     /// `[messages]`
@@ -228,6 +230,19 @@ pub struct Media {
     pub retention: Duration,
     /// Files to send are fetched from the public internet only, and from these networks and addresses.
     pub allow_private: Vec<String>,
+}
+
+/// `[events]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Events {
+    /// How long an event can be read and delivered, at least: the log is pruned by whole days.
+    #[serde(deserialize_with = "duration::deserialize")]
+    pub retention: Duration,
+    /// Streams of events that may be open on a node …
+    pub max_streams: usize,
+    /// … and of one account on a node.
+    pub max_streams_per_account: usize,
 }
 
 /// `[limits]`

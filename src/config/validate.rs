@@ -10,6 +10,8 @@ use crate::domain::outgoing::{MAX_TTL, Pace};
 
 use super::Config;
 
+const HOUR: Duration = Duration::from_hours(1);
+
 /// A key and why its value is refused. The message never repeats a secret.
 #[derive(Debug)]
 pub(super) struct Refused {
@@ -35,8 +37,20 @@ pub(super) fn validate(config: &Config) -> Result<(), Refused> {
     session(config)?;
     node(config)?;
     media(config)?;
+    events(config)?;
     limits(config)?;
     messages(config)
+}
+
+fn events(config: &Config) -> Result<(), Refused> {
+    let events = &config.events;
+    require(
+        events.retention >= HOUR,
+        "events.retention",
+        "it must be an hour at least: webhooks are retried from the log",
+    )?;
+    require(events.max_streams > 0, "events.max_streams", "it must be at least 1")?;
+    require(events.max_streams_per_account > 0, "events.max_streams_per_account", "it must be at least 1")
 }
 
 fn server(config: &Config) -> Result<(), Refused> {

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
 /// The account an instance is linked to. Both ids are personal data: neither is ever logged, and [`fmt::Debug`]
 /// shows only that they are there.
@@ -20,6 +21,11 @@ impl Profile {
     /// The chat id in the form Wawp and WAHA use: `201012345678@c.us`.
     pub fn chat_id(&self) -> String {
         format!("{}@c.us", self.number)
+    }
+
+    /// As events tell it: `{id, lid, pushName}`.
+    pub fn document(&self) -> Value {
+        json!({ "id": self.chat_id(), "lid": self.lid_address(), "pushName": self.push_name })
     }
 
     /// The number as far as only its owner recognises it: `2010*****678`.

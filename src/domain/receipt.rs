@@ -31,6 +31,13 @@ impl Level {
         }
     }
 
+    /// Reads [`Self::ack`] back.
+    pub fn of_ack(ack: i64) -> Option<Self> {
+        [Self::Refused, Self::Server, Self::Delivered, Self::Read, Self::Played]
+            .into_iter()
+            .find(|level| i64::from(level.ack()) == ack)
+    }
+
     /// The word that WAHA has for it.
     pub const fn ack_name(self) -> &'static str {
         match self {

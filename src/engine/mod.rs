@@ -13,6 +13,7 @@ use chrono::{DateTime, Utc};
 use serde_json::Value;
 use tokio::sync::mpsc;
 
+use crate::domain::chat_id::ChatId;
 use crate::domain::instance::InstanceId;
 use crate::domain::lease::Fence;
 use crate::domain::link_code::LinkCode;
@@ -177,6 +178,9 @@ pub trait Engine: Send + Sync + 'static {
 
     /// Who the stored device is linked to; `None` if it was never linked or its keys are gone.
     async fn linked(&self, instance_id: InstanceId) -> Result<Option<Profile>, EngineError>;
+
+    /// Every address under which a chat is known: the given one, and a person's LID or phone number if WhatsApp told it.
+    async fn addresses(&self, instance_id: InstanceId, chat: &ChatId) -> Result<Vec<ChatId>, EngineError>;
 
     /// Deletes the instance's WhatsApp keys and state. No run of it may be alive.
     async fn wipe(&self, instance_id: InstanceId, fence: Fence) -> Result<(), EngineError>;

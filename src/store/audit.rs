@@ -35,6 +35,8 @@ pub enum Action {
     InstanceLoggedOut,
     /// An instance was erased.
     InstanceDeleted,
+    /// What was stored of a contact was erased.
+    ContactErased,
     /// An instance token was minted.
     TokenMinted,
     /// An instance token was revoked.
@@ -68,6 +70,7 @@ impl Action {
         Self::InstanceRestarted,
         Self::InstanceLoggedOut,
         Self::InstanceDeleted,
+        Self::ContactErased,
         Self::TokenMinted,
         Self::TokenRevoked,
         Self::TokenRotated,
@@ -92,6 +95,7 @@ impl Action {
             Self::LinkCodeShown => "link_code.shown",
             Self::InstanceLoggedOut => "instance.logged_out",
             Self::InstanceDeleted => "instance.deleted",
+            Self::ContactErased => "contact.erased",
             Self::TokenMinted => "token.minted",
             Self::TokenRevoked => "token.revoked",
             Self::TokenRotated => "token.rotated",

@@ -74,6 +74,19 @@ pub async fn insert(conn: &mut PgConnection, id: InstanceId) -> Result<(), Store
         .map_err(StoreError::while_("insert the instance's lease"))
 }
 
+/// Takes the first `count` numbers of a new instance's event sequence, in the transaction that inserted its lease.
+pub(super) async fn begin_sequence(conn: &mut PgConnection, id: InstanceId, count: i64) -> Result<(), StoreError> {
+    sqlx::query!(
+        "UPDATE instance_lease SET event_seq = $2 WHERE instance_id = $1 AND node_id IS NULL AND event_seq = 0",
+        id.as_str(),
+        count,
+    )
+    .execute(conn)
+    .await
+    .map(|_| ())
+    .map_err(StoreError::while_("begin the event sequence of the instance"))
+}
+
 /// Takes the lease of one instance, if it is free or already `node`'s; its epoch grows either way, so every earlier
 /// fence is void. `None` if there is no such instance, another living node holds it, or `node` itself is dead.
 /// Must run inside a transaction.

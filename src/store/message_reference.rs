@@ -5,7 +5,7 @@
 //!
 //! WhatsApp's ids are unique within a chat and sender only, and callers name a message by its id alone: the first
 //! message of an id is the one that is found, whoever sends another later. A row is found by a keyed hash of the id and
-//! holds its JSON sealed with the instance's key.
+//! holds its JSON sealed with the instance's content key.
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
@@ -75,7 +75,7 @@ pub async fn keep(
     let (mut kinds, mut digests, mut chats, mut contents, mut ats) = (vec![], vec![], vec![], vec![], vec![]);
     for kept in references {
         let digest = digest(cipher, kept.what.kind(), &kept.message_id);
-        contents.push(cipher.seal(TABLE, &digest, &kept.what.plaintext()));
+        contents.push(cipher.content().seal(TABLE, &digest, &kept.what.plaintext()));
         kinds.push(kept.what.kind().to_owned());
         digests.push(digest);
         chats.push(kept.chat.as_ref().map(|chat| chat_key(cipher, chat).to_vec()));
@@ -136,7 +136,7 @@ async fn find<T: DeserializeOwned>(
     .await
     .map_err(StoreError::while_("read a reference of a message"))?;
     let Some(sealed) = sealed else { return Ok(None) };
-    let plaintext = cipher.open(TABLE, &digest, &sealed)?;
+    let plaintext = cipher.content().open(TABLE, &digest, &sealed)?;
     serde_json::from_slice(&plaintext).map(Some).map_err(EventError::Unreadable)
 }
 
@@ -190,7 +190,7 @@ pub async fn prune(conn: &mut PgConnection, keep_from: DateTime<Utc>) -> Result<
 }
 
 fn digest(cipher: &InstanceCipher, kind: &str, message_id: &str) -> Vec<u8> {
-    cipher.lookup_key(&[b"reference", kind.as_bytes(), message_id.as_bytes()])[..16].to_vec()
+    cipher.content().lookup_key(&[b"reference", kind.as_bytes(), message_id.as_bytes()])[..16].to_vec()
 }
 
 fn json<T: Serialize>(value: &T) -> Vec<u8> {

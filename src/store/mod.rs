@@ -11,7 +11,9 @@ use sqlx::pool::PoolConnection;
 use sqlx::{Connection as _, PgPool, Postgres, Transaction};
 use tokio::runtime::Handle;
 
-use crate::telemetry::metrics::{PoolMeter, PoolReading};
+use crate::domain::event::EventKind;
+use crate::domain::instance::InstanceId;
+use crate::telemetry::metrics::{EventMeter, PoolMeter, PoolReading};
 
 pub mod account;
 pub mod account_origin;
@@ -45,12 +47,19 @@ pub struct Store {
     home: Handle,
     meter: PoolMeter,
     bell: event::Bell,
+    events: EventMeter,
 }
 
 impl Store {
     /// Wraps a pool that is already connected to a migrated database. The current runtime becomes the store's.
     pub fn new(pool: PgPool) -> Self {
-        Self { pool, home: Handle::current(), meter: PoolMeter::default(), bell: event::Bell::default() }
+        Self {
+            pool,
+            home: Handle::current(),
+            meter: PoolMeter::default(),
+            bell: event::Bell::default(),
+            events: EventMeter::default(),
+        }
     }
 
     /// The pool, for single statements.
@@ -61,6 +70,18 @@ impl Store {
     /// Who waits for the event logs to grow: whoever commits to one rings here.
     pub fn bell(&self) -> &event::Bell {
         &self.bell
+    }
+
+    /// Events of these kinds were committed to the log of `id`, the last of them with the number `last`: counts them and
+    /// rings.
+    pub fn logged(&self, id: InstanceId, last: i64, kinds: impl IntoIterator<Item = EventKind>) {
+        kinds.into_iter().for_each(|kind| self.events.logged(kind));
+        self.bell.ring(id, last);
+    }
+
+    /// What was added to the event logs by this node.
+    pub fn events(&self) -> &EventMeter {
+        &self.events
     }
 
     /// Who waits for a connection, and how long.

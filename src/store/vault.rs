@@ -1,7 +1,7 @@
 //! `vault_canary` and `instance_key`: secrets at rest.
 //!
-//! Each instance has a random key of its own, wrapped by a key-encryption key (KEK) that lives in a file outside the
-//! database. Deleting or replacing that one row makes everything sealed with it unreadable, in backups of the database
+//! Each instance has random keys of its own (`instance_key`), wrapped by a key-encryption key (KEK) that lives in a file
+//! outside the database. Deleting or replacing one makes everything sealed with it unreadable, in backups of the database
 //! too. A canary per KEK is checked before anything is read or written: a gateway that starts with the wrong key file,
 //! or with none beside an old database, says so and stops; it never makes a new key over old data.
 
@@ -12,8 +12,6 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use secrecy::zeroize::Zeroizing;
-use secrecy::{ExposeSecret, SecretBox};
 use sqlx::{PgConnection, PgPool};
 use tokio::time::Instant;
 use tracing::{info, warn};
@@ -21,19 +19,20 @@ use tracing::{info, warn};
 use crate::config;
 use crate::domain::instance::InstanceId;
 
-use super::StoreError;
+use super::{Store, StoreError};
 
 mod cipher;
+mod instance_key;
 mod kek;
 mod rewrap;
 
 pub use cipher::{CipherError, InstanceCipher};
 pub use rewrap::{RewrappedBatch, Rotation};
 
-use cipher::{KEY_LENGTH, Key};
+use cipher::Key;
+use instance_key::Purpose;
 
 const CANARY_TABLE: &str = "vault_canary";
-const KEY_TABLE: &str = "instance_key";
 const CANARY: &[u8] = b"wagate vault canary";
 const CANARY_NONCE_LENGTH: usize = 24;
 
@@ -156,40 +155,31 @@ impl Vault {
     /// What the instance's values are sealed with. A key is drawn on the first call for an instance, in `conn`'s
     /// transaction if it is in one; the instance's row must be there.
     pub async fn cipher(&self, conn: &mut PgConnection, id: InstanceId) -> Result<InstanceCipher, VaultError> {
-        if let Some((cipher, since)) = self.cache.lock().get(&id)
-            && since.elapsed() < CACHE_TTL
-        {
-            return Ok(cipher.clone());
-        }
-        if let Some(row) = wrapped_key(conn, id).await? {
-            let cipher = InstanceCipher::new(id, &self.unwrap(id, &row)?);
-            // A key that this very transaction made may yet be rolled back: only a committed one is remembered.
-            if row.committed {
-                self.remember(id, cipher.clone());
-            }
+        if let Some(cipher) = self.remembered(id) {
             return Ok(cipher);
         }
-        let wrapped = self.wrap(id, &cipher::random_key());
-        sqlx::query!(
-            "INSERT INTO instance_key (instance_id, kek_id, wrapped) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
-            id.as_str(),
-            self.active,
-            wrapped,
-        )
-        .execute(&mut *conn)
-        .await
-        .map_err(StoreError::while_("keep the key of a new instance"))?;
-        // Read again rather than believed: somebody else may have been first.
-        let row = wrapped_key(conn, id)
-            .await?
-            .ok_or(StoreError { action: "read the key it just kept", source: sqlx::Error::RowNotFound })?;
-        Ok(InstanceCipher::new(id, &self.unwrap(id, &row)?))
+        let (cipher, committed) = self.read_cipher(conn, id).await?;
+        // A key that this very transaction made may yet be rolled back: only a committed one is remembered.
+        if committed {
+            self.remember(id, cipher.clone());
+        }
+        Ok(cipher)
+    }
+
+    /// [`Vault::cipher`], over a connection of its own if one is needed at all: for whoever is about to begin a
+    /// transaction whose first statement must be another.
+    pub async fn unlock(&self, store: &Store, id: InstanceId) -> Result<InstanceCipher, VaultError> {
+        if let Some(cipher) = self.remembered(id) {
+            return Ok(cipher);
+        }
+        let mut conn = store.acquire().await?;
+        self.cipher(&mut conn, id).await
     }
 
     /// Replaces the instance's key in `conn`'s transaction: what was sealed with the old one is lost for good once it
-    /// commits. Call [`Vault::forget`] after the commit.
+    /// commits. What was sealed as content stays. Call [`Vault::forget`] after the commit.
     pub async fn shred(&self, conn: &mut PgConnection, id: InstanceId) -> Result<(), VaultError> {
-        let wrapped = self.wrap(id, &cipher::random_key());
+        let wrapped = self.wrap(id, Purpose::Device, &cipher::random_key());
         sqlx::query!(
             "INSERT INTO instance_key (instance_id, kek_id, wrapped) VALUES ($1, $2, $3)
              ON CONFLICT (instance_id) DO UPDATE SET kek_id = EXCLUDED.kek_id, wrapped = EXCLUDED.wrapped",
@@ -208,6 +198,11 @@ impl Vault {
         self.cache.lock().remove(&id);
     }
 
+    fn remembered(&self, id: InstanceId) -> Option<InstanceCipher> {
+        let cache = self.cache.lock();
+        cache.get(&id).filter(|(_, since)| since.elapsed() < CACHE_TTL).map(|(cipher, _)| cipher.clone())
+    }
+
     fn remember(&self, id: InstanceId, cipher: InstanceCipher) {
         let mut cache = self.cache.lock();
         if cache.len() >= CACHE_CAPACITY {
@@ -216,25 +211,6 @@ impl Vault {
         if cache.len() < CACHE_CAPACITY {
             cache.insert(id, (cipher, Instant::now()));
         }
-    }
-
-    fn wrap(&self, id: InstanceId, key: &Key) -> Vec<u8> {
-        let kek = self.keks.get(&self.active).expect("the active key is one of the keys");
-        let data = cipher::associated_data(KEY_TABLE, id.as_str(), self.active.as_bytes());
-        cipher::seal(kek, &data, key.expose_secret())
-    }
-
-    fn unwrap(&self, id: InstanceId, row: &WrappedKey) -> Result<Key, VaultError> {
-        let kek = self.keks.get(&row.kek_id).ok_or_else(|| VaultError::Wrong { id: row.kek_id.clone() })?;
-        let data = cipher::associated_data(KEY_TABLE, id.as_str(), row.kek_id.as_bytes());
-        let bytes = cipher::open(kek, &data, &row.wrapped)
-            .map(Zeroizing::new)
-            .map_err(|source| VaultError::DamagedKey { id, source })?;
-        let bytes: &[u8; KEY_LENGTH] = bytes
-            .as_slice()
-            .try_into()
-            .map_err(|_| VaultError::DamagedKey { id, source: CipherError::UnknownFormat })?;
-        Ok(SecretBox::init_with_mut(|key: &mut [u8; KEY_LENGTH]| *key = *bytes))
     }
 
     async fn plant_canary(&self, conn: &mut PgConnection, id: &str) -> Result<(), VaultError> {
@@ -285,28 +261,11 @@ async fn canaries(conn: &mut PgConnection) -> Result<Vec<Canary>, StoreError> {
     sqlx::query_as!(
         Canary,
         r#"SELECT kek_id, nonce, ciphertext,
-                  EXISTS (SELECT FROM instance_key WHERE instance_key.kek_id = vault_canary.kek_id) AS "in_use!"
+                  EXISTS (SELECT FROM instance_key
+                          WHERE vault_canary.kek_id IN (instance_key.kek_id, instance_key.content_kek_id)) AS "in_use!"
            FROM vault_canary ORDER BY created_at, kek_id"#,
     )
     .fetch_all(conn)
     .await
     .map_err(StoreError::while_("read the vault's canaries"))
-}
-
-struct WrappedKey {
-    kek_id: String,
-    wrapped: Vec<u8>,
-    committed: bool,
-}
-
-async fn wrapped_key(conn: &mut PgConnection, id: InstanceId) -> Result<Option<WrappedKey>, StoreError> {
-    sqlx::query_as!(
-        WrappedKey,
-        r#"SELECT kek_id, wrapped, xmin IS DISTINCT FROM pg_current_xact_id_if_assigned()::xid AS "committed!"
-           FROM instance_key WHERE instance_id = $1"#,
-        id.as_str(),
-    )
-    .fetch_optional(conn)
-    .await
-    .map_err(StoreError::while_("read the key of the instance"))
 }

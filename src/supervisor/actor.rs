@@ -7,6 +7,7 @@
 //! which lapses then too, bounds for how long.
 
 mod linking;
+mod telling;
 
 use std::collections::VecDeque;
 use std::future::Future;
@@ -25,26 +26,25 @@ use tracing::{debug, info, warn};
 
 use crate::domain::instance::InstanceId;
 use crate::domain::lease::Fence;
-use crate::domain::session::{Effect, Event, LogoutEnd, Reason, RunEvent, Saved, SessionView, State, Status, step};
+use crate::domain::session::{Effect, Event, LogoutEnd, RunEvent, Saved, SessionView, State, Status, step};
 use crate::engine::{EngineError, EngineRun, RunId, RunSpec, Tagged};
 
 use super::Deps;
 use super::error::SupervisorError;
 use super::gate::Permit;
 use super::outbox::OutboxTask;
-use super::persist::{Stored, erase, release, store};
+use super::persist::{Stored, erase, release};
 use super::registry::{Command, Departure, Door};
 use super::tally::Tally;
 use super::translate;
 
 use linking::{Linking, Reached};
+use telling::Telling;
 
 /// Events of a run that may wait here; beyond it the client waits.
 const EVENTS: usize = 8;
 /// An actor without anything to do leaves after this long, so that instances at rest cost nothing.
 const IDLE: TimeDelta = TimeDelta::seconds(60);
-/// A pause before what was decided is stored again.
-const STORE_RETRY: TimeDelta = TimeDelta::seconds(1);
 /// A client that has not saved its state by then is ended without.
 const SHUTDOWN_LIMIT: Duration = Duration::from_secs(15);
 
@@ -55,8 +55,7 @@ pub(super) struct Actor {
     fence: Fence,
     deps: Arc<Deps>,
     state: State,
-    stored: Saved,
-    store_again_at: Option<DateTime<Utc>>,
+    telling: Telling,
     idle_since: DateTime<Utc>,
     rng: SmallRng,
     door: Arc<Door>,
@@ -118,8 +117,7 @@ impl Actor {
             fence,
             deps,
             state,
-            stored: saved,
-            store_again_at: None,
+            telling: Telling::after(saved),
             idle_since: now,
             rng: SmallRng::seed_from_u64(seed),
             door: Arc::clone(&door),
@@ -182,7 +180,7 @@ impl Actor {
 
     fn wake_at(&self) -> Option<DateTime<Utc>> {
         let idle = self.state.rests_since().map(|at| at.max(self.idle_since) + IDLE);
-        [self.state.deadline(&self.deps.rules), self.store_again_at, idle].into_iter().flatten().min()
+        [self.state.deadline(&self.deps.rules), self.telling.again_at, idle].into_iter().flatten().min()
     }
 
     // Inputs.
@@ -192,7 +190,7 @@ impl Actor {
         match command {
             Command::Wish { event, reply } => {
                 self.decide(event).await;
-                let answer = match (self.end, self.store_again_at) {
+                let answer = match (self.end, self.telling.again_at) {
                     (Some(_), _) => return,
                     (None, Some(_)) => Err(SupervisorError::NotStored),
                     (None, None) => Ok(self.view.borrow().clone()),
@@ -244,7 +242,7 @@ impl Actor {
 
     async fn time(&mut self) {
         let now = self.deps.clock.now();
-        if self.store_again_at.is_some_and(|at| now >= at) {
+        if self.telling.again_at.is_some_and(|at| now >= at) {
             self.store_and_publish().await;
         }
         if let Some(run) = self.run.clone() {
@@ -258,7 +256,7 @@ impl Actor {
         }
         self.decide(Event::Tick).await;
         let rests = self.state.rests_since().map(|at| at.max(self.idle_since) + IDLE);
-        if rests.is_some_and(|at| now >= at) && self.store_again_at.is_none() {
+        if rests.is_some_and(|at| now >= at) && self.telling.again_at.is_none() {
             self.end.get_or_insert(End::Idle);
         }
     }
@@ -313,38 +311,6 @@ impl Actor {
             let (deps, mail) = (Arc::clone(&self.deps), Arc::clone(&self.door.mail));
             self.outbox = Some(OutboxTask::start(deps, (self.id, self.fence), Arc::clone(client), mail));
         }
-    }
-
-    async fn store_and_publish(&mut self) {
-        let saved = self.state.saved();
-        self.store_again_at = None;
-        if saved != self.stored {
-            let done = unless(&self.tenure_ended, store(&self.deps, self.id, self.fence, &saved)).await;
-            match done.unwrap_or(Ok(Stored::LeaseLost)) {
-                Ok(Stored::Held) => {
-                    info!(
-                        instance.id = %self.id,
-                        session.status = %saved.status,
-                        session.reason = saved.reason.map(Reason::as_str),
-                        "session changed"
-                    );
-                    self.stored = saved;
-                }
-                Ok(Stored::LeaseLost) => {
-                    self.end = Some(End::Lost);
-                    return;
-                }
-                Err(error) => {
-                    warn!(
-                        instance.id = %self.id,
-                        error = &error as &dyn std::error::Error,
-                        "the session could not be stored and will be again"
-                    );
-                    self.store_again_at = Some(self.deps.clock.now() + STORE_RETRY);
-                }
-            }
-        }
-        self.view.send_replace(self.state.view(self.id, &self.deps.rules));
     }
 
     // Effects.

@@ -1,6 +1,7 @@
 //! Why the supervisor could not do what was asked.
 
 use crate::domain::session::SessionView;
+use crate::engine::EngineError;
 use crate::store::StoreError;
 
 /// The request could not be carried out.
@@ -27,6 +28,9 @@ pub enum SupervisorError {
     /// The database failed.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// What WhatsApp's client keeps could not be read.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
 }
 
 /// Why there is no code to show.

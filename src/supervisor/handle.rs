@@ -25,7 +25,6 @@ use crate::telemetry::metrics::SessionMeter;
 use super::actor::Actor;
 use super::error::{ClientRefusal, LogoutOutcome, SupervisorError};
 use super::gate::Gate;
-use super::profile_vault::ProfileVault;
 use super::reconcile::Reconciler;
 use super::registry::{Command, Door, Registry};
 use super::rules::{delta, pace, rules};
@@ -53,9 +52,7 @@ pub struct SupervisorDeps {
     pub config: Arc<Config>,
     /// This node among the others.
     pub cluster: Cluster,
-    /// Seals profiles.
-    pub profiles: Arc<dyn ProfileVault>,
-    /// Seals messages.
+    /// Seals profiles, events and messages.
     pub vault: Arc<Vault>,
     /// Holds the files of messages.
     pub library: Arc<Library>,
@@ -100,14 +97,13 @@ impl Supervisor {
     ///
     /// When `token` fires every client is ended and every lease released; then the node resigns from the cluster.
     pub fn spawn(deps: SupervisorDeps, tracker: &TaskTracker, token: CancellationToken) -> Self {
-        let SupervisorDeps { store, engine, clock, config, cluster, profiles, vault, library, seed } = deps;
+        let SupervisorDeps { store, engine, clock, config, cluster, vault, library, seed } = deps;
         let meter = SessionMeter::default();
         let (gate, gate_task) = Gate::new(&config.session, Arc::clone(&clock), meter.clone());
         let deps = Arc::new(Deps {
             store,
             engine,
             clock,
-            profiles,
             vault,
             library,
             rules: rules(&config),

@@ -164,8 +164,8 @@ impl Supervisor {
     /// A message that was accepted, as it stands.
     pub async fn message(&self, id: InstanceId, message: &MessageId) -> Result<Outbound, SendRefusal> {
         let deps = &self.inner().deps;
+        let cipher = deps.vault.unlock(&deps.store, id).await?;
         let mut conn = deps.store.acquire().await?;
-        let cipher = deps.vault.cipher(&mut conn, id).await?;
         let found = outbound::find(&mut conn, &cipher, id, message).await?.ok_or(SendRefusal::NotFound)?;
         Ok(as_of(found, deps.clock.now()))
     }
@@ -219,9 +219,7 @@ impl Supervisor {
         kept: Option<Kept<'_>>,
     ) -> Result<DateTime<Utc>, SendRefusal> {
         let deps = &self.inner().deps;
-        let mut conn = deps.store.acquire().await?;
-        let cipher = deps.vault.cipher(&mut conn, id).await?;
-        drop(conn);
+        let cipher = deps.vault.unlock(&deps.store, id).await?;
         let mut turn = door.mail.turn().await;
         let mut tx = deps.store.begin().await?;
         self.hold(&mut tx, id, door).await?;

@@ -6,6 +6,7 @@
 //! left to do. So there is one writer, whatever the number of nodes.
 
 mod actor;
+mod addresses;
 mod breaker;
 mod error;
 mod files;
@@ -16,7 +17,7 @@ mod mail;
 mod messages;
 mod outbox;
 mod persist;
-mod profile_vault;
+mod profile;
 mod qr;
 mod reconcile;
 mod registry;
@@ -42,7 +43,6 @@ pub use error::{ClientRefusal, LogoutOutcome, PasskeyRefusal, QrRefusal, QrRefus
 pub use files::FileRefusal;
 pub use handle::{Census, Supervisor, SupervisorDeps};
 pub use messages::{Kept, Letter, PaceView, SendRefusal, takes_messages};
-pub use profile_vault::{ProfileVault, ProfileVaultError};
 pub use qr::{Verdict, verdict};
 
 /// What every actor needs.
@@ -50,7 +50,6 @@ struct Deps {
     store: Store,
     engine: Arc<dyn Engine>,
     clock: Arc<dyn Clock>,
-    profiles: Arc<dyn ProfileVault>,
     vault: Arc<Vault>,
     library: Arc<Library>,
     rules: Rules,

@@ -181,9 +181,7 @@ impl Outbox {
 
     /// Takes a message in hand.
     async fn take(&self, id: &MessageId) -> Result<Taken, TurnError> {
-        let mut conn = self.deps.store.acquire().await?;
-        let cipher = self.deps.vault.cipher(&mut conn, self.id).await?;
-        drop(conn);
+        let cipher = self.deps.vault.unlock(&self.deps.store, self.id).await?;
         let mut tx = self.deps.store.begin().await?;
         if !lease::hold(&mut tx, self.id, self.fence).await? {
             return Err(TurnError::LeaseLost);

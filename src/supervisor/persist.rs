@@ -1,13 +1,19 @@
 //! The writes of an actor. Each proves the lease in its first statement.
 
+use serde_json::Value;
+use sqlx::PgConnection;
+
+use crate::domain::event::Draft;
 use crate::domain::instance::InstanceId;
 use crate::domain::lease::{Fence, NodeId};
+use crate::domain::profile::Profile;
 use crate::domain::session::{Saved, SessionView, State, Status};
+use crate::store::event::EventError;
 use crate::store::session::{SessionRow, SessionWrite};
-use crate::store::{StoreError, lease, session};
+use crate::store::vault::{InstanceCipher, VaultError};
+use crate::store::{StoreError, event, lease, session};
 
-use super::Deps;
-use super::profile_vault::ProfileVaultError;
+use super::{Deps, profile};
 
 /// Whether a write was allowed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,18 +30,59 @@ pub(super) enum PersistError {
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error(transparent)]
-    Profile(#[from] ProfileVaultError),
+    Vault(#[from] VaultError),
+    #[error(transparent)]
+    Event(#[from] EventError),
 }
 
-pub(super) async fn store(deps: &Deps, id: InstanceId, fence: Fence, saved: &Saved) -> Result<Stored, PersistError> {
-    let mut tx = deps.store.begin().await?;
-    if !lease::hold(&mut tx, id, fence).await? {
-        return Ok(Stored::LeaseLost);
-    }
-    let profile = match &saved.me {
-        Some(me) => Some(deps.profiles.seal(&mut tx, id, me).await?),
-        None => None,
+/// Writes the session, if it differs from what is stored, and what is told of it, both or neither.
+pub(super) async fn store(
+    deps: &Deps,
+    (id, fence): (InstanceId, Fence),
+    (stored, saved): (&Saved, &Saved),
+    drafts: &[Draft],
+) -> Result<Stored, PersistError> {
+    // Before the transaction, whose first statement must prove the lease.
+    let cipher = match deps.vault.unlock(&deps.store, id).await {
+        Ok(cipher) => cipher,
+        // An instance that another node erased meanwhile has no key, and then its lease is not ours either.
+        Err(error) => return if is_ours(deps, id, fence).await? { Err(error.into()) } else { Ok(Stored::LeaseLost) },
     };
+    let mut tx = deps.store.begin().await?;
+    let last = if drafts.is_empty() {
+        if !lease::hold(&mut tx, id, fence).await? {
+            return Ok(Stored::LeaseLost);
+        }
+        None
+    } else {
+        let me = saved.me.as_ref().map_or(Value::Null, Profile::document);
+        let Some(last) = event::record(&mut tx, &cipher, (id, fence), &me, drafts.to_vec()).await? else {
+            return Ok(Stored::LeaseLost);
+        };
+        Some(last)
+    };
+    if saved != stored {
+        save(&mut tx, &cipher, id, saved).await?;
+    }
+    tx.commit().await.map_err(StoreError::while_("commit the session"))?;
+    if let Some(last) = last {
+        deps.store.logged(id, last, drafts.iter().map(|draft| draft.kind));
+    }
+    Ok(Stored::Held)
+}
+
+async fn is_ours(deps: &Deps, id: InstanceId, fence: Fence) -> Result<bool, StoreError> {
+    let mut tx = deps.store.begin().await?;
+    lease::hold(&mut tx, id, fence).await
+}
+
+async fn save(
+    conn: &mut PgConnection,
+    cipher: &InstanceCipher,
+    id: InstanceId,
+    saved: &Saved,
+) -> Result<(), StoreError> {
+    let profile = saved.me.as_ref().map(|me| profile::seal(cipher, me));
     let write = SessionWrite {
         desired: saved.desired,
         status: saved.status,
@@ -48,9 +95,7 @@ pub(super) async fn store(deps: &Deps, id: InstanceId, fence: Fence, saved: &Sav
         refused_until: saved.refused_until,
         retried: saved.retried,
     };
-    session::save(&mut tx, id, &write).await?;
-    tx.commit().await.map_err(StoreError::while_("commit the session"))?;
-    Ok(Stored::Held)
+    session::save(conn, id, &write).await
 }
 
 pub(super) async fn erase(deps: &Deps, id: InstanceId, fence: Fence) -> Result<Stored, StoreError> {
@@ -71,10 +116,10 @@ pub(super) async fn release(deps: &Deps, id: InstanceId, fence: Fence) -> Result
 
 /// A stored session in the words of the domain. A profile that does not open is left out and told to the log: the next
 /// log-in brings it again.
-pub(super) async fn saved(deps: &Deps, conn: &mut sqlx::PgConnection, row: &SessionRow) -> Saved {
+pub(super) async fn saved(deps: &Deps, conn: &mut PgConnection, row: &SessionRow) -> Saved {
     let me = match &row.profile {
         None => None,
-        Some(sealed) => match deps.profiles.open(conn, row.instance_id, sealed).await {
+        Some(sealed) => match profile::read(&deps.vault, conn, row.instance_id, sealed).await {
             Ok(profile) => Some(profile),
             Err(error) => {
                 tracing::warn!(
@@ -102,12 +147,7 @@ pub(super) async fn saved(deps: &Deps, conn: &mut sqlx::PgConnection, row: &Sess
 
 /// What is shown of a session that does not run `here`. One that another living node runs stands as that node wrote it;
 /// one that nobody runs is stopped, failed, or about to be started, whatever was written last.
-pub(super) async fn view(
-    deps: &Deps,
-    conn: &mut sqlx::PgConnection,
-    row: &SessionRow,
-    here: Option<NodeId>,
-) -> SessionView {
+pub(super) async fn view(deps: &Deps, conn: &mut PgConnection, row: &SessionRow, here: Option<NodeId>) -> SessionView {
     let saved = saved(deps, conn, row).await;
     let mut view = State::resume(saved, row.since).view(row.instance_id, &deps.rules);
     if row.owner.as_ref().is_some_and(|(node, _)| Some(*node) != here) {

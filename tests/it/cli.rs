@@ -5,6 +5,7 @@ use std::process::{Command, Output, Stdio};
 use crate::support::gateway::Gateway;
 
 mod credentials;
+mod events;
 
 fn wagate(arguments: &[&str], key: Option<&str>) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_wagate"));

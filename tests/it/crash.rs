@@ -190,6 +190,57 @@ async fn what_a_killed_node_owned_comes_back_on_another() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_was_accepted_before_a_kill_is_sent_once_and_what_was_on_the_wire_is_not_sent_again() {
+    let pair = Pair::new().await;
+    let network = pair.network();
+    let first = pair.serve("info");
+    let key = first.told("account_key").to_owned();
+    let client = Client::new(first.told("url"), &key);
+    let (instance, _) = client.linked(&network).await;
+    let other = network.phone().await;
+    let text = |words: &str| json!({ "instance_id": instance, "chatId": other, "message": words });
+    // It goes out, and nobody learns of it.
+    let never = network.fault(&json!({ "kind": "ack_never" })).await;
+    let on_the_wire = tokio::spawn({
+        let (client, text) = (client.clone(), text("on the wire"));
+        async move { client.ask("/v2/send/text", &text, &[]).await.status() }
+    });
+    let inbox = || async { network.get(&format!("/phones/{other}/inbox")).await.as_array().unwrap().clone() };
+    until_within(Duration::from_secs(20), "the phone has it", || async { (inbox().await.len() == 1).then_some(()) })
+        .await;
+    // These wait behind it.
+    let mut waiting = Vec::new();
+    for words in ["waits", "waits too"] {
+        let (client, text) = (client.clone(), text(words));
+        waiting.push(tokio::spawn(async move { client.ask("/v2/send/text", &text, &[]).await.status() }));
+        let rows = i64::try_from(waiting.len()).unwrap() + 1;
+        until_within(Duration::from_secs(20), "it is accepted", || async {
+            let count = sqlx::query_scalar::<_, i64>("SELECT count(*) FROM outbound_message");
+            (count.fetch_one(pair.database.pool()).await.unwrap() == rows).then_some(())
+        })
+        .await;
+    }
+    first.kill();
+    on_the_wire.abort();
+    waiting.iter().for_each(tokio::task::JoinHandle::abort);
+    network.mend(&never).await;
+
+    let second = pair.serve("info");
+    let client = client.at(second.told("url"));
+    client.reaches_within(Duration::from_secs(20), &instance, "WORKING").await;
+    let (status, body) = client.post("/v2/send/text", &text("after all")).await;
+    assert_eq!((status, &body["status"]), (StatusCode::OK, &json!("sent")), "{body}");
+    let arrived: Vec<(String, u64)> = inbox()
+        .await
+        .iter()
+        .map(|item| (item["text"].as_str().unwrap().to_owned(), item["copies"].as_u64().unwrap()))
+        .collect();
+    let once = |words: &str| (words.to_owned(), 1);
+    assert_eq!(arrived, [once("on the wire"), once("waits"), once("waits too"), once("after all")]);
+    second.terminate();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn no_log_at_trace_holds_a_token_a_code_or_a_number() {
     let pair = Pair::new().await;
     let network = pair.network();

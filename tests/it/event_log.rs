@@ -138,9 +138,15 @@ async fn what_was_taken_in_is_logged_once_and_takes_no_number_when_it_comes_agai
         taken
     };
     let first = vec![one("a", Some("A1")), one("ack", None), one("a again", Some("A1")), one("b", Some("A2"))];
-    assert_eq!(take_in(first).await, Some(TakenIn { last: Some(3), fresh: vec![0, 1, 3] }));
-    assert_eq!(take_in(vec![one("a", Some("A1"))]).await, Some(TakenIn { last: None, fresh: vec![] }));
-    assert_eq!(take_in(vec![one("ack", None)]).await, Some(TakenIn { last: Some(4), fresh: vec![0] }));
+    assert_eq!(
+        take_in(first).await,
+        Some(TakenIn { last: Some(3), kinds: vec![EventKind::Message; 3], fresh: vec![0, 1, 3] })
+    );
+    assert_eq!(take_in(vec![one("a", Some("A1"))]).await, Some(TakenIn { last: None, kinds: vec![], fresh: vec![] }));
+    assert_eq!(
+        take_in(vec![one("ack", None)]).await,
+        Some(TakenIn { last: Some(4), kinds: vec![EventKind::Message], fresh: vec![0] })
+    );
     assert_eq!(bodies(&page(&house, id, 0, 10).await), ["a", "ack", "b", "ack"]);
     let mut conn = house.pool().acquire().await.unwrap();
     assert!(event::is_seen(&mut conn, &cipher, id, &["chat", "nadia", "A2"]).await.unwrap());
@@ -204,4 +210,24 @@ async fn deleting_an_instance_takes_its_log() {
     tx.commit().await.unwrap();
     let left: i64 = sqlx::query_scalar("SELECT count(*) FROM event").fetch_one(house.pool()).await.unwrap();
     assert_eq!(left, 0);
+}
+
+#[tokio::test]
+async fn a_backup_that_holds_the_log_holds_up_nobody_who_writes_to_it() {
+    let house = House::new().await;
+    let owned @ (id, _) = house.instance(SHOP).await;
+    let mut conn = house.pool().acquire().await.unwrap();
+    let before = midnight() - TimeDelta::days(9);
+    partitions::make(&mut conn, before).await.unwrap();
+    partitions::make(&mut conn, midnight()).await.unwrap();
+    let mut backup = house.pool().begin().await.unwrap();
+    sqlx::query("LOCK TABLE event IN ACCESS SHARE MODE").execute(&mut *backup).await.unwrap();
+    let pruning = tokio::spawn(async move { partitions::prune(&mut conn, midnight()).await });
+    // It waits for the backup for a moment, and whoever comes after waits behind it; then it gives up.
+    assert_eq!(record(&house, owned, vec![draft("meanwhile", "15550100001", midnight())]).await, Some(1));
+    assert!(pruning.await.unwrap().is_err());
+    backup.rollback().await.unwrap();
+    let mut conn = house.pool().acquire().await.unwrap();
+    assert_eq!(partitions::prune(&mut conn, midnight()).await.unwrap(), 4);
+    assert_eq!(bodies(&page(&house, id, 0, 10).await), ["meanwhile"]);
 }

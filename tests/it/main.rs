@@ -16,6 +16,8 @@ mod engine;
 #[cfg(feature = "sandbox")]
 mod event_log;
 #[cfg(feature = "sandbox")]
+mod events;
+#[cfg(feature = "sandbox")]
 mod faults;
 #[cfg(feature = "sandbox")]
 mod fleet;
@@ -42,6 +44,7 @@ mod receiving;
 mod sandbox;
 #[cfg(feature = "sandbox")]
 mod sending;
+mod session_events;
 mod supervisor;
 mod support;
 #[cfg(feature = "sandbox")]

@@ -13,6 +13,7 @@ use actix_web::{FromRequest, HttpMessage, HttpRequest};
 use bytes::Bytes;
 use tracing::{Span, field};
 
+use crate::api::connection::Connection;
 use crate::api::error::ApiError;
 use crate::api::forward::{self, Cargo, Passage};
 use crate::api::state::ApiState;
@@ -20,7 +21,7 @@ use crate::api::tokens::{Caller, LOOKUP, Unresolved};
 use crate::cluster::Owner;
 use crate::cluster::passport::Origin;
 use crate::domain::instance::InstanceId;
-use crate::domain::token::{Scope, Token, TokenKind};
+use crate::domain::token::{Scope, Token, TokenHash, TokenKind};
 use crate::limit::{AddressKey, Refused, Standing};
 use crate::store::link;
 
@@ -201,6 +202,33 @@ impl Call {
     pub async fn instance_unless_visiting(&self, target: Option<Target>, scope: Scope) -> Result<InstanceId, ApiError> {
         let may = !self.is_visitor() && self.caller.may(scope);
         self.reach(target, may, "an account key or an instance token").await
+    }
+
+    /// [`Call::instance`] for what any node can do, because it rests on the database alone.
+    pub async fn instance_anywhere(&self, target: Option<Target>, scope: Scope) -> Result<InstanceId, ApiError> {
+        let id = self.owned(target).await?;
+        if self.caller.may(scope) { Ok(id) } else { Err(ApiError::Forbidden { needs: needs(scope) }) }
+    }
+
+    /// What the caller's token is looked up by, for an answer that outlives it.
+    pub fn token_hash(&self) -> Option<TokenHash> {
+        self.parameters.access_token().and_then(|text| Token::parse(text).ok()).map(|token| token.hash())
+    }
+
+    /// The request's connection.
+    pub(in crate::api) fn connection(&self) -> Option<Connection> {
+        self.request.conn_data::<Connection>().cloned()
+    }
+
+    /// Whether only the head of the answer is wanted.
+    pub fn is_head(&self) -> bool {
+        self.request.method() == Method::HEAD
+    }
+
+    /// Whether `Accept` prefers a stream of events to JSON.
+    pub fn prefers_stream(&self) -> bool {
+        let forms = [("application/json", false), ("text/event-stream", true)];
+        Accept::of(self.request.headers()).choose(&forms).unwrap_or(false)
     }
 
     /// Whether a link token calls: somebody whom the account does not know.

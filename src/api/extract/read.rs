@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use crate::api::error::{ApiError, ParameterProblem};
+use crate::domain::event::EventKind;
 use crate::domain::instance::{InstanceId, LENGTH};
 use crate::domain::origin::Origin;
 use crate::domain::passkey::PasskeyAssertion;
@@ -89,6 +90,22 @@ impl<'a> Read<'a> {
         number
             .filter(|number| range.contains(number))
             .or_else(|| self.wrong(name, &format!("must be a whole number from {} to {}", range.start(), range.end())))
+    }
+
+    /// The number of an event, or 0 for the place before the first.
+    pub fn seq(&mut self, name: &'static str) -> Option<i64> {
+        let value = self.parameters.get(name)?;
+        let number = match value {
+            Value::String(text) => text.parse().ok(),
+            Value::Number(number) => number.as_i64(),
+            Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => None,
+        };
+        number.filter(|seq| *seq >= 0).or_else(|| self.wrong(name, "must be the number of an event"))
+    }
+
+    /// Kinds of events, separated by commas or in an array.
+    pub fn event_kinds(&mut self, name: &'static str) -> Option<Vec<EventKind>> {
+        self.list(name, "names of events such as message", EventKind::parse)
     }
 
     /// A whole number within `range`, or the word `unlimited`.

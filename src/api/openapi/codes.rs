@@ -59,6 +59,7 @@ impl ErrorCode {
         code("idempotency_key_reused", 422, "The Idempotency-Key belongs to another request."),
         code("media_unavailable", 422, "The file cannot be had; the message says why."),
         code("rate_limited", 429, "A limit is exhausted."),
+        code("too_many_streams", 429, "As many streams of events are open as the account, or the node, may have."),
         code("internal_error", 500, "A failure of the gateway; the request id leads to its log."),
         code("upstream_unreachable", 502, "WhatsApp could not be reached; nothing was changed."),
         code("upstream_refused", 502, "WhatsApp was asked and refused."),

@@ -31,7 +31,7 @@ use serde_json::Value;
 use utoipa::OpenApi;
 
 use super::respond::{self, Cached};
-use super::{about, account, audit, auth, docs, health, media, messages, send, session};
+use super::{about, account, audit, auth, contacts, docs, events, health, media, messages, send, session};
 
 pub(super) mod answers;
 mod codes;
@@ -91,6 +91,8 @@ pub(super) use codes::ErrorCode;
         account::keys::revoke,
         account::keys::rotate,
         media::show::show,
+        events::read::read,
+        contacts::erase::erase,
         audit::page,
         health::live,
         health::ready,
@@ -104,6 +106,8 @@ pub(super) use codes::ErrorCode;
         (name = "Linking", description = "Linking a device by QR code, by typing a code, by a page for others."),
         (name = "Sessions", description = "Instances and the life of their connection."),
         (name = "Messages", description = "Sending, what became of what was sent, and the files of what came in."),
+        (name = "Events", description = "What happened to an instance: a numbered log, read in pages or as it grows."),
+        (name = "Contacts", description = "People and groups that an instance has to do with."),
         (name = "Tokens", description = "What reaches one instance and nothing else."),
         (name = "Account", description = "The account itself: settings, keys, and what was done in its name."),
         (name = "Health", description = "For those who start, stop and route to the process."),

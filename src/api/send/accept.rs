@@ -47,12 +47,12 @@ pub(in crate::api) struct Reference {
 impl Reference {
     /// Reads a message's id from `name`, and beside it who wrote the message.
     pub(in crate::api) fn read(read: &mut Read<'_>, name: &'static str) -> Option<Self> {
-        let id = read.message_id(name)?;
+        let id = read.message_id(name);
         let (participant, from_me) = (read.maybe_chat("participant"), read.boolean("from_me"));
         if participant.as_ref().is_some_and(ChatId::is_group) {
             read.wrong::<()>("participant", "must be a person");
         }
-        Some(Self { id, participant, from_me })
+        id.map(|id| Self { id, participant, from_me })
     }
 
     /// One's own message, unless somebody else is named as its author.
@@ -74,13 +74,14 @@ impl Reference {
 impl Form {
     /// Reads what every message takes.
     pub(in crate::api) fn read(call: &Call, read: &mut Read<'_>) -> Self {
-        Self {
-            key: call.idempotency_key(read),
-            target: call.target(read),
-            ttl: read.ttl(),
-            over: read.over(),
-            reply_to: Reference::read(read, "reply_to"),
-        }
+        let (key, target) = (call.idempotency_key(read), call.target(read));
+        Self { key, target, ttl: read.ttl(), over: read.over(), reply_to: None }
+    }
+
+    /// Reads what every message takes that may answer another.
+    pub(in crate::api) fn read_with_reply(call: &Call, read: &mut Read<'_>) -> Self {
+        let form = Self::read(call, read);
+        Self { reply_to: Reference::read(read, "reply_to"), ..form }
     }
 
     /// The instance, if the caller may send with it.

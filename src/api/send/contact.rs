@@ -7,7 +7,7 @@ use crate::api::error::ApiError;
 use crate::api::extract::{Call, Read};
 use crate::api::openapi::answers::{Conflicting, EveryRoute, OfInstance, OfStatus};
 use crate::domain::instance::InstanceId;
-use crate::domain::outgoing::{Card, Content, MAX_CARDS, Words};
+use crate::domain::outgoing::{Card, Content, MAX_CARDS, Vcard, Words};
 use crate::domain::phone_number::PhoneNumber;
 
 use super::accept::Form;
@@ -50,7 +50,7 @@ use super::document::Accepted;
 #[tracing::instrument(skip_all, fields(instance.id))]
 pub async fn contact(call: Call) -> Result<HttpResponse, ApiError> {
     let mut read = call.read();
-    let form = Form::read(&call, &mut read);
+    let form = Form::read_with_reply(&call, &mut read);
     let chat = read.chat("chatId");
     let cards = cards(&mut read);
     read.finish()?;
@@ -72,11 +72,9 @@ fn cards(read: &mut Read<'_>) -> Option<Vec<Card>> {
     }
     let name = read.needed("name", Words::line);
     let organization = read.written("organization", Words::line);
-    let card = match read.written("vcard", |text| Ok(text.to_owned())) {
-        Some(vcard) => {
-            let name = name?;
-            Card::written(name, &vcard).map_err(|error| read.wrong::<Card>("vcard", &error.to_string())).ok()
-        }
+    let card = match read.written("vcard", Vcard::parse) {
+        Some(vcard) => name.map(|name| Card::written(name, vcard)),
+        None if read.is_given("vcard") => None,
         None => read
             .phone_number("phone_number")
             .zip(name)
@@ -89,7 +87,7 @@ fn of_object(contact: &Map<String, Value>) -> Option<Card> {
     let field = |name: &str| contact.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
     let name = Words::line(field("name")?).ok()?;
     if let Some(vcard) = field("vcard") {
-        return Card::written(name, vcard).ok();
+        return Vcard::parse(vcard).ok().map(|vcard| Card::written(name, vcard));
     }
     let organization = field("organization").map(Words::line).transpose().ok()?;
     Some(Card::of(name, PhoneNumber::parse(field("phone_number")?).ok()?, organization.as_ref()))

@@ -46,9 +46,9 @@ use super::document::Accepted;
 #[tracing::instrument(skip_all, fields(instance.id))]
 pub async fn location(call: Call) -> Result<HttpResponse, ApiError> {
     let mut read = call.read();
-    let form = Form::read(&call, &mut read);
+    let form = Form::read_with_reply(&call, &mut read);
     let chat = read.chat("chatId");
-    let coordinates = read.decimal("latitude").zip(read.decimal("longitude"));
+    let coordinates = read.decimal("latitude", -90.0..=90.0).zip(read.decimal("longitude", -180.0..=180.0));
     let (name, address) = (read.written("name", Words::line), read.written("address", Words::line));
     let place = coordinates.and_then(|(latitude, longitude)| match Place::new(latitude, longitude) {
         Ok(place) => Some(place.called(name, address)),

@@ -7,7 +7,7 @@ use crate::api::error::ApiError;
 use crate::api::extract::Call;
 use crate::api::openapi::answers::{Conflicting, EveryRoute, OfInstance, OfStatus};
 use crate::domain::instance::InstanceId;
-use crate::domain::outgoing::{Content, ContentError, MAX_OPTIONS, Poll, Words};
+use crate::domain::outgoing::{Content, MAX_OPTIONS, Poll, Words};
 
 use super::accept::{Form, secret};
 use super::document::Accepted;
@@ -45,24 +45,21 @@ use super::document::Accepted;
 )]
 #[tracing::instrument(skip_all, fields(instance.id))]
 pub async fn poll(call: Call) -> Result<HttpResponse, ApiError> {
-    const MOST: u32 = MAX_OPTIONS as u32;
     let mut read = call.read();
-    let form = Form::read(&call, &mut read);
+    let form = Form::read_with_reply(&call, &mut read);
     let chat = read.chat("chatId");
     let question = read.needed("question", Words::line);
-    let options = read.texts("options");
-    let selectable = read.integer("selectable", 1..=MOST).unwrap_or(1);
-    let poll = question.zip(options).and_then(|(question, options)| {
-        Poll::new(question, &options, Some(selectable))
-            .map_err(|error| read.wrong::<Poll>(blamed(error), &error.to_string()))
-            .ok()
+    let options = read.texts("options").and_then(|options| match Poll::answers(&options) {
+        Ok(answers) => Some(answers),
+        Err(error) => read.wrong("options", &error.to_string()),
+    });
+    let selectable = read.integer("selectable", 1..=u32::try_from(MAX_OPTIONS).unwrap_or(u32::MAX)).unwrap_or(1);
+    let poll = question.zip(options).and_then(|(question, options)| match Poll::new(question, options, selectable) {
+        Ok(poll) => Some(poll),
+        Err(error) => read.wrong("selectable", &error.to_string()),
     });
     read.finish()?;
     let (chat, poll) = chat.zip(poll).expect("without them there was a problem");
     let (asked, secret) = (json!(poll), secret(&call));
     form.send(&call, "send.poll", (chat, asked), |quote| Content::Poll { poll, secret, quote }).await
-}
-
-fn blamed(error: ContentError) -> &'static str {
-    if error == ContentError::Selectable { "selectable" } else { "options" }
 }

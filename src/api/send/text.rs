@@ -53,7 +53,7 @@ use super::document::Accepted;
 #[tracing::instrument(skip_all, fields(instance.id))]
 pub async fn text(call: Call) -> Result<HttpResponse, ApiError> {
     let mut read = call.read();
-    let form = Form::read(&call, &mut read);
+    let form = Form::read_with_reply(&call, &mut read);
     let chat = read.chat("chatId");
     let text = read.needed("message", Words::parse);
     let mentions = read.mentions();

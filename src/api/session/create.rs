@@ -15,13 +15,13 @@ use crate::api::idempotency::{Claim, Kept, REPLAYED, SECRET_KEPT, Turn};
 use crate::api::openapi::answers::{Conflicting, EveryRoute, OfStatus};
 use crate::api::respond::{self, time};
 use crate::domain::instance::InstanceId;
-use crate::domain::session::{Desired, Status};
+use crate::domain::session::{Desired, Saved, Status, notice};
 use crate::domain::token::{Scope, Token, TokenKind};
 use crate::store::audit::Action;
 use crate::store::idempotency::Answer;
 use crate::store::instance::{self, Instance};
 use crate::store::token::{self, Holder};
-use crate::store::{account, kept_secret, lease, session};
+use crate::store::{account, event, kept_secret, lease, session};
 use utoipa::ToSchema;
 
 use super::metadata;
@@ -173,6 +173,9 @@ async fn insert(call: &Call, wish: Wish, claim: &Claim) -> Result<(InstanceId, C
     let id = instance.id;
     session::insert(&mut tx, id, wish.desired, now).await?;
     lease::insert(&mut tx, id).await?;
+    let cipher = call.state.vault.cipher(&mut tx, id).await?;
+    let first = notice::created(id, &Saved::new(wish.desired, wish.status(), now));
+    event::begin(&mut tx, &cipher, id, vec![first]).await?;
     let token = Token::generate(TokenKind::Instance, &mut call.state.rng());
     let token_id = call.state.uuid();
     token::insert(&mut tx, token_id, &token, Holder::Instance(account_id, id), &Scope::ALL, now, None).await?;

@@ -12,6 +12,7 @@ use crate::domain::instance::InstanceId;
 use crate::domain::profile::Profile;
 use crate::domain::qr_code::MAX_ATTEMPTS;
 use crate::domain::session::{Desired, Reason, SessionView, Status};
+use crate::store::event;
 use crate::store::instance::{self, Instance};
 
 /// An instance and its session.
@@ -77,9 +78,11 @@ struct Liveness {
     connected: bool,
     #[schema(required = true)]
     #[serde(serialize_with = "maybe_time")]
+    /// When data last came from WhatsApp.
     last_seen_at: Option<DateTime<Utc>>,
     #[schema(required = true)]
     #[serde(serialize_with = "maybe_time")]
+    /// When the last event in the instance's log happened.
     last_event_at: Option<DateTime<Utc>>,
 }
 
@@ -120,8 +123,10 @@ impl Info {
 
     /// The document of one instance whose session was just looked at. Only its owner answers for an instance; one that
     /// nobody owns would be served by the node that is asked.
-    pub(super) async fn of(call: &Call, view: SessionView) -> Result<Self, ApiError> {
+    pub(super) async fn of(call: &Call, mut view: SessionView) -> Result<Self, ApiError> {
         let mut conn = call.state.store.acquire().await?;
+        let last_at = event::last_at(&mut conn, &[view.instance_id]).await?;
+        view.liveness.last_event_at = last_at.get(&view.instance_id).copied();
         let instance = instance::find(&mut conn, call.caller.account_id, view.instance_id).await?;
         let instance = instance.ok_or(ApiError::SessionNotFound)?;
         Ok(Self::new(instance, view, &call.state.server_name))

@@ -16,6 +16,7 @@ use crate::api::openapi::answers::EveryRoute;
 use crate::api::respond;
 use crate::domain::instance::InstanceId;
 use crate::domain::session::{SessionView, Status};
+use crate::store::event;
 use crate::store::instance::{self, Cursor, Instance};
 use crate::store::lease;
 
@@ -76,9 +77,12 @@ async fn described(call: &Call, found: Vec<Instance>, status: Option<Status>) ->
     let mut views: HashMap<InstanceId, SessionView> = views.into_iter().map(|view| (view.instance_id, view)).collect();
     let mut conn = call.state.store.acquire().await?;
     let mut owners: HashMap<InstanceId, String> = lease::owner_names(&mut conn, &ids).await?.into_iter().collect();
+    let last_at = event::last_at(&mut conn, &ids).await?;
     drop(conn);
     let described = found.into_iter().filter_map(|instance| {
-        let view = views.remove(&instance.id).filter(|view| status.is_none_or(|status| view.status == status))?;
+        let shown = |view: &SessionView| status.is_none_or(|status| view.status == status);
+        let mut view = views.remove(&instance.id).filter(shown)?;
+        view.liveness.last_event_at = last_at.get(&instance.id).copied();
         let owner = owners.remove(&instance.id);
         Some(Info::new(instance, view, owner.as_deref().unwrap_or(&call.state.server_name)))
     });

@@ -138,6 +138,9 @@ pub enum ContentError {
     /// Nothing but blanks.
     #[error("must not be blank")]
     Blank,
+    /// Characters that nobody sees.
+    #[error("must not hold control characters; a text may hold line breaks and tabs")]
+    Control,
     /// Too many characters.
     #[error("must have {0} characters at most")]
     TooLong(usize),
@@ -166,21 +169,22 @@ pub struct Words(String);
 impl Words {
     /// A message's text.
     pub fn parse(text: &str) -> Result<Self, ContentError> {
+        if text.chars().any(|character| character.is_control() && !matches!(character, '\n' | '\r' | '\t')) {
+            return Err(ContentError::Control);
+        }
         Self::within(text, MAX_TEXT)
     }
 
     /// A name, a question, an address.
     pub fn line(text: &str) -> Result<Self, ContentError> {
-        Self::within(text, MAX_LINE)
+        if text.chars().any(char::is_control) { Err(ContentError::Control) } else { Self::within(text, MAX_LINE) }
     }
 
     fn within(text: &str, max: usize) -> Result<Self, ContentError> {
         if text.trim().is_empty() {
             return Err(ContentError::Blank);
         }
-        // PostgreSQL and WhatsApp take no NUL; as a character nobody sees it is dropped rather than refused.
-        let text: String = text.chars().filter(|character| *character != '\0').collect();
-        if text.chars().count() > max { Err(ContentError::TooLong(max)) } else { Ok(Self(text)) }
+        if text.chars().count() > max { Err(ContentError::TooLong(max)) } else { Ok(Self(text.to_owned())) }
     }
 
     /// The text.
@@ -275,15 +279,8 @@ impl Card {
     }
 
     /// A card that somebody else wrote.
-    pub fn written(name: Words, vcard: &str) -> Result<Self, ContentError> {
-        let vcard = vcard.trim();
-        if vcard.chars().count() > MAX_CARD {
-            return Err(ContentError::TooLong(MAX_CARD));
-        }
-        if !vcard.starts_with("BEGIN:VCARD") || !vcard.ends_with("END:VCARD") {
-            return Err(ContentError::Card);
-        }
-        Ok(Self { name, vcard: vcard.to_owned() })
+    pub fn written(name: Words, vcard: Vcard) -> Self {
+        Self { name, vcard: vcard.0 }
     }
 
     /// The name above it.
@@ -294,6 +291,22 @@ impl Card {
     /// The card.
     pub fn vcard(&self) -> &str {
         &self.vcard
+    }
+}
+
+/// The text of a card.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Vcard(String);
+
+impl Vcard {
+    /// Reads what begins and ends as a card does.
+    pub fn parse(text: &str) -> Result<Self, ContentError> {
+        let text = text.trim();
+        if text.chars().count() > MAX_CARD {
+            return Err(ContentError::TooLong(MAX_CARD));
+        }
+        let is_card = text.starts_with("BEGIN:VCARD") && text.ends_with("END:VCARD");
+        if is_card { Ok(Self(text.to_owned())) } else { Err(ContentError::Card) }
     }
 }
 
@@ -321,17 +334,20 @@ pub struct Poll {
 }
 
 impl Poll {
-    /// A poll of which `selectable` answers may be chosen; all of them unless told.
-    pub fn new(question: Words, options: &[String], selectable: Option<u32>) -> Result<Self, ContentError> {
+    /// The answers of a poll: few, short, and each another.
+    pub fn answers(options: &[String]) -> Result<Vec<Words>, ContentError> {
         let distinct: HashSet<&str> = options.iter().map(|option| option.trim()).collect();
         if !(2..=MAX_OPTIONS).contains(&options.len()) || distinct.len() != options.len() {
             return Err(ContentError::Options);
         }
-        let options: Result<Vec<Words>, ContentError> =
-            options.iter().map(|option| Words::within(option.trim(), MAX_OPTION)).collect();
-        let options = options.map_err(|_| ContentError::Options)?;
-        let all = u32::try_from(options.len()).expect("there are twelve at most");
-        let selectable = selectable.unwrap_or(all);
+        let line = |option: &String| Words::line(option.trim()).and_then(|words| Words::within(&words.0, MAX_OPTION));
+        let options: Result<Vec<Words>, ContentError> = options.iter().map(line).collect();
+        options.map_err(|_| ContentError::Options)
+    }
+
+    /// A poll of whose [`Poll::answers`] so many may be chosen.
+    pub fn new(question: Words, options: Vec<Words>, selectable: u32) -> Result<Self, ContentError> {
+        let all = u32::try_from(options.len()).unwrap_or(u32::MAX);
         if !(1..=all).contains(&selectable) {
             return Err(ContentError::Selectable);
         }
@@ -405,7 +421,9 @@ mod tests {
         assert_eq!(Words::parse("ä".repeat(4_096).as_str()).map(|words| words.as_str().len()), Ok(8_192));
         assert_eq!(Words::parse("a".repeat(4_097).as_str()).err(), Some(ContentError::TooLong(4_096)));
         assert_eq!(Words::parse(" \n\t").err(), Some(ContentError::Blank));
-        assert_eq!(words("a\0b\n").as_str(), "ab\n");
+        assert_eq!(words("a\tb\r\n").as_str(), "a\tb\r\n");
+        assert_eq!(Words::parse("a\0b").err(), Some(ContentError::Control));
+        assert_eq!(Words::line("a\nb").err(), Some(ContentError::Control));
     }
 
     #[test]
@@ -418,16 +436,17 @@ mod tests {
 
     #[test]
     fn a_poll_has_two_to_twelve_answers_that_differ() {
-        let poll = |options: &[&str], selectable| {
+        let answers = |options: &[&str]| {
             let options: Vec<String> = options.iter().map(ToString::to_string).collect();
-            Poll::new(words("When?"), &options, selectable)
+            Poll::answers(&options)
         };
-        assert_eq!(poll(&["now", "later"], None).unwrap().selectable(), 2);
-        for options in [&["now"][..], &["now", " now"], &["now", " "], &["a"; 13]] {
-            assert_eq!(poll(options, None).err(), Some(ContentError::Options), "{options:?}");
+        let poll = |selectable| Poll::new(words("When?"), answers(&["now", "later"]).unwrap(), selectable);
+        assert_eq!(poll(2).unwrap().selectable(), 2);
+        for options in [&["now"][..], &["now", " now"], &["now", " "], &["now", "la\nter"], &["a"; 13]] {
+            assert_eq!(answers(options).err(), Some(ContentError::Options), "{options:?}");
         }
         for selectable in [0, 3] {
-            assert_eq!(poll(&["now", "later"], Some(selectable)).err(), Some(ContentError::Selectable));
+            assert_eq!(poll(selectable).err(), Some(ContentError::Selectable));
         }
     }
 
@@ -459,7 +478,7 @@ mod tests {
                 "END:VCARD",
             ]
         );
-        assert_eq!(Card::written(words("Jane"), "not a card").err(), Some(ContentError::Card));
+        assert_eq!(Vcard::parse("not a card").err(), Some(ContentError::Card));
     }
 
     #[test]

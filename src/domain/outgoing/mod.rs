@@ -12,7 +12,7 @@ use super::chat_id::ChatId;
 
 pub use content::{
     Author, Card, Content, ContentError, Emoji, MAX_CARDS, MAX_MENTIONS, MAX_OPTIONS, MAX_TEXT, Place, Poll, Quote,
-    Target, Words,
+    Target, Vcard, Words,
 };
 pub use pace::{Ledger, Over, Pace};
 pub use state::{Failure, State};

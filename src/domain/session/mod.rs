@@ -6,6 +6,7 @@ pub mod backoff;
 pub mod effect;
 pub mod event;
 mod linking;
+pub mod notice;
 pub mod rules;
 pub mod state;
 pub mod status;

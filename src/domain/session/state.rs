@@ -178,6 +178,24 @@ pub struct Saved {
     pub retried: bool,
 }
 
+impl Saved {
+    /// A session that has no past.
+    pub const fn new(desired: Desired, status: Status, since: DateTime<Utc>) -> Self {
+        Self {
+            desired,
+            status,
+            reason: None,
+            since,
+            linked: false,
+            me: None,
+            retry_at: None,
+            rounds: 0,
+            refused_until: None,
+            retried: false,
+        }
+    }
+}
+
 impl Failure {
     /// The reason that is shown.
     pub const fn reason(self) -> Reason {

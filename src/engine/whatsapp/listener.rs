@@ -82,7 +82,8 @@ pub(super) struct Listener {
     versions: Arc<Versions>,
     runtime: RunRuntime,
     queue: mpsc::Sender<EngineEvent>,
-    signals: mpsc::Sender<Arc<Event>>,
+    /// `None` once there is nothing more to pass on.
+    signals: Mutex<Option<mpsc::Sender<Arc<Event>>>>,
     client: OnceLock<Attached>,
     state: Mutex<State>,
     acks: Acks,
@@ -128,7 +129,7 @@ impl Listener {
             versions,
             runtime,
             queue,
-            signals: signals_in,
+            signals: Mutex::new(Some(signals_in)),
             client: OnceLock::new(),
             state: Mutex::default(),
             acks: Acks::default(),
@@ -283,11 +284,14 @@ impl Listener {
         self.say(EngineEvent::Disconnected { cause: "what came in could not be stored".to_owned() });
     }
 
+    /// Nothing is passed on any more: whoever hears the signals learns that there are no others.
+    pub(super) fn hang_up(&self) {
+        self.signals.lock().take();
+    }
+
     fn pass_on(&self, signal: Arc<Event>) {
-        if self.state.lock().muted || self.signals.try_send(signal).is_ok() {
-            return;
-        }
-        if !std::mem::replace(&mut self.state.lock().signals_dropped, true) {
+        let is_heard = self.signals.lock().as_ref().is_none_or(|queue| queue.try_send(signal).is_ok());
+        if !is_heard && !std::mem::replace(&mut self.state.lock().signals_dropped, true) {
             warn!(instance.id = %self.instance_id, "receipts and the like come faster than they are stored: some are lost");
         }
     }

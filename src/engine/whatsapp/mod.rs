@@ -7,12 +7,14 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use tokio::runtime::Handle;
+use tokio_util::sync::CancellationToken;
 use wacore::store::DevicePropsOverride;
 use waproto::whatsapp::device_props::PlatformType;
 use whatsapp_rust::bot::Bot;
 use whatsapp_rust::transport::TokioWebSocketTransportFactory;
 
 use crate::config;
+use crate::domain::chat_id::ChatId;
 use crate::domain::clock::Clock;
 use crate::domain::instance::InstanceId;
 use crate::domain::lease::Fence;
@@ -43,7 +45,7 @@ use http::Http;
 use inbox::{Hook, Inbox, Signals};
 use listener::Listener;
 use network::Dialer;
-use run::Run;
+use run::{Keeping, Run};
 use runtime::RunRuntime;
 use version::Versions;
 
@@ -152,11 +154,12 @@ impl Engine for WhatsApp {
                 return Err(build_error(error));
             }
         };
-        runtime.start(Signals::new(inbox, &bot.client(), said.signals).run());
+        let keeping = Keeping { spoiled, written: CancellationToken::new() };
+        runtime.start(Signals::new(inbox, &bot.client(), said.signals).run(keeping.written.clone()));
         let heard = (listener, said.events);
         let run = (spec.run_id, id);
         let bot = (bot, self.http.clone());
-        Ok(Run::begin(run, bot, heard, spoiled, runtime, events, self.config.request_timeout))
+        Ok(Run::begin(run, bot, heard, keeping, runtime, events, self.config.request_timeout))
     }
 
     async fn linked(&self, instance_id: InstanceId) -> Result<Option<Profile>, EngineError> {
@@ -165,6 +168,15 @@ impl Engine for WhatsApp {
         let mut conn = self.store.acquire().await.map_err(|e| storage(Box::new(e)))?;
         let device = backend::read_device(&mut conn, instance_id, &cipher).await.map_err(|e| storage(Box::new(e)))?;
         Ok(device.and_then(|device| listener::profile(&device, &self.config.device_name)))
+    }
+
+    async fn addresses(&self, instance_id: InstanceId, chat: &ChatId) -> Result<Vec<ChatId>, EngineError> {
+        let storage = |source| EngineError::Storage { action: "read", source };
+        let cipher = self.cipher(instance_id).await?;
+        let mut conn = self.store.acquire().await.map_err(|e| storage(Box::new(e)))?;
+        let other = backend::other_address(&mut conn, instance_id, &cipher, chat).await;
+        let other = other.map_err(|e| storage(Box::new(e)))?;
+        Ok(std::iter::once(chat.clone()).chain(other).collect())
     }
 
     async fn wipe(&self, instance_id: InstanceId, fence: Fence) -> Result<(), EngineError> {

@@ -29,8 +29,19 @@ use super::runtime::RunRuntime;
 /// How long a client may take to flush its state and close its connection before its tasks are dropped.
 const FAREWELL: Duration = Duration::from_secs(10);
 
+/// How long what was heard last may take to be stored.
+const LAST_WORDS: Duration = Duration::from_secs(2);
+
 /// What deriving a key from a code may take on a busy machine, beside WhatsApp's time to answer.
 const KEY_DERIVATION: Duration = Duration::from_secs(10);
+
+/// How a run stands with what comes in over it.
+pub(super) struct Keeping {
+    /// Cancelled when something could not be kept: the run must end.
+    pub(super) spoiled: CancellationToken,
+    /// Cancelled when everything that was heard is written.
+    pub(super) written: CancellationToken,
+}
 
 /// A run of the client.
 pub(super) struct Run {
@@ -41,6 +52,7 @@ pub(super) struct Run {
     listener: Arc<Listener>,
     runtime: RunRuntime,
     ended: watch::Receiver<bool>,
+    written: CancellationToken,
     pub(super) request_timeout: Duration,
 }
 
@@ -50,7 +62,7 @@ impl Run {
         (id, instance_id): (RunId, InstanceId),
         (bot, http): (Bot, Http),
         (listener, said): (Arc<Listener>, mpsc::Receiver<EngineEvent>),
-        spoiled: CancellationToken,
+        keeping: Keeping,
         runtime: RunRuntime,
         events: EventSender,
         request_timeout: Duration,
@@ -59,9 +71,11 @@ impl Run {
         listener.attach(&client);
         let (ended_tx, ended) = watch::channel(false);
         runtime.start(Teller { run_id: id, said, events }.run());
-        let watcher = Watcher { handle: bot.spawn(), spoiled, listener: Arc::clone(&listener), ended: ended_tx };
+        let watcher =
+            Watcher { handle: bot.spawn(), spoiled: keeping.spoiled, listener: Arc::clone(&listener), ended: ended_tx };
         runtime.start(watcher.run());
-        Arc::new(Self { id, instance_id, client, http, listener, runtime, ended, request_timeout })
+        let written = keeping.written;
+        Arc::new(Self { id, instance_id, client, http, listener, runtime, ended, written, request_timeout })
     }
 
     pub(super) fn client(&self) -> &Arc<Client> {
@@ -93,6 +107,10 @@ impl EngineRun for Run {
         };
         if tokio::time::timeout(FAREWELL, farewell).await.is_err() {
             warn!(instance.id = %self.instance_id, "the client did not end in time and was dropped");
+        }
+        self.listener.hang_up();
+        if tokio::time::timeout(LAST_WORDS, self.written.cancelled()).await.is_err() {
+            warn!(instance.id = %self.instance_id, "receipts and the like were not stored in time and are lost");
         }
         self.runtime.end().await;
     }

@@ -33,6 +33,13 @@ impl Bell {
         }
     }
 
+    /// The logs that somebody listens for.
+    pub(super) fn awaited(&self) -> Vec<InstanceId> {
+        let mut listeners = self.listeners.lock();
+        listeners.retain(|_, listener| !listener.is_closed());
+        listeners.keys().copied().collect()
+    }
+
     /// Hears every ring from now on; the value is the last number that was rung, 0 if none was.
     pub fn listen(&self, id: InstanceId) -> watch::Receiver<i64> {
         let mut listeners = self.listeners.lock();
@@ -59,6 +66,15 @@ mod tests {
         bell.ring(ours, 2);
         listener.changed().await.unwrap();
         assert_eq!(*listener.borrow_and_update(), 3);
+    }
+
+    #[test]
+    fn only_logs_that_somebody_listens_for_are_awaited() {
+        let bell = Bell::default();
+        let [ours, theirs] = ["7K2M9QX4T0AB", "7K2M9QX4T0AC"].map(|id| InstanceId::parse(id).unwrap());
+        let _listener = bell.listen(ours);
+        drop(bell.listen(theirs));
+        assert_eq!(bell.awaited(), [ours]);
     }
 
     #[test]

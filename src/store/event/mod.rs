@@ -3,9 +3,17 @@
 //! [`record`] is the one way in. It takes the next numbers from the instance's lease, so it proves the lease and numbers
 //! the events in one statement, and it must be the first of its transaction. A number exists if and only if its row was
 //! committed: the sequence has no gaps.
+//!
+//! Contents are sealed with the instance's content key ([`InstanceCipher::content`]), which a logout leaves alone: what
+//! was not delivered by then still is.
 
 mod bell;
+mod keeper;
+mod lookout;
 pub mod partitions;
+pub mod window;
+
+use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
 use serde_json::Value;
@@ -20,6 +28,8 @@ use super::vault::{CipherError, InstanceCipher};
 use super::{StoreError, lease};
 
 pub use bell::Bell;
+pub use keeper::Keeper;
+pub use lookout::Lookout;
 
 const TABLE: &str = "event";
 
@@ -48,6 +58,33 @@ pub async fn record(
 ) -> Result<Option<i64>, EventError> {
     let count = i64::try_from(drafts.len()).expect("a batch is far smaller than the address space");
     let Some(last) = lease::advance(conn, id, fence, count).await? else { return Ok(None) };
+    append(conn, cipher, (id, last), me, drafts).await?;
+    Ok(Some(last))
+}
+
+/// Begins the log of an instance that was added in this very transaction, after its lease was inserted: nobody can hold
+/// that yet, so no fence is needed.
+pub async fn begin(
+    conn: &mut PgConnection,
+    cipher: &InstanceCipher,
+    id: InstanceId,
+    drafts: Vec<Draft>,
+) -> Result<(), EventError> {
+    let count = i64::try_from(drafts.len()).expect("a batch is far smaller than the address space");
+    lease::begin_sequence(conn, id, count).await?;
+    append(conn, cipher, (id, count), &Value::Null, drafts).await
+}
+
+/// Adds the events whose last number is `last`.
+async fn append(
+    conn: &mut PgConnection,
+    cipher: &InstanceCipher,
+    (id, last): (InstanceId, i64),
+    me: &Value,
+    drafts: Vec<Draft>,
+) -> Result<(), EventError> {
+    let cipher = cipher.content();
+    let count = i64::try_from(drafts.len()).expect("a batch is far smaller than the address space");
     let (mut seqs, mut ats, mut kinds, mut chats, mut contents) = (vec![], vec![], vec![], vec![], vec![]);
     for (seq, draft) in (last - count + 1..).zip(drafts) {
         let content = Content { me: me.clone(), payload: draft.payload };
@@ -55,7 +92,7 @@ pub async fn record(
         seqs.push(seq);
         ats.push(draft.at);
         kinds.push(draft.kind.as_str().to_owned());
-        chats.push(draft.chat.map(|chat| chat_key(cipher, &chat).to_vec()));
+        chats.push(draft.chat.map(|chat| chat_key(&cipher, &chat).to_vec()));
         contents.push(cipher.seal(TABLE, &seq.to_be_bytes(), &plaintext));
     }
     sqlx::query!(
@@ -71,7 +108,24 @@ pub async fn record(
     .execute(conn)
     .await
     .map_err(StoreError::while_("append to the event log"))?;
-    Ok(Some(last))
+    Ok(())
+}
+
+/// When the last event of each of these instances happened; those without any are left out.
+pub async fn last_at(
+    conn: &mut PgConnection,
+    ids: &[InstanceId],
+) -> Result<HashMap<InstanceId, DateTime<Utc>>, StoreError> {
+    let ids: Vec<String> = ids.iter().map(ToString::to_string).collect();
+    let rows = sqlx::query!(
+        r#"SELECT id AS "id!", (SELECT at FROM event WHERE instance_id = id ORDER BY seq DESC LIMIT 1) AS "at?"
+           FROM unnest($1::text[]) AS id"#,
+        &ids,
+    )
+    .fetch_all(conn)
+    .await
+    .map_err(StoreError::while_("read when the last events happened"))?;
+    Ok(rows.into_iter().filter_map(|row| Some((lease::stored_id(&row.id), row.at?))).collect())
 }
 
 /// A message that came in, or something else that happened.
@@ -88,6 +142,8 @@ pub struct Incoming {
 pub struct TakenIn {
     /// The number of the last event, if any was logged.
     pub last: Option<i64>,
+    /// The kinds of those that were logged.
+    pub kinds: Vec<EventKind>,
     /// Which of the batch were taken in, by their places: those that had not been before.
     pub fresh: Vec<usize>,
 }
@@ -114,11 +170,12 @@ pub async fn take_in(
     fresh.sort_unstable();
     let drafts: Vec<Draft> = fresh.iter().flat_map(|place| std::mem::take(&mut batch[*place].drafts)).collect();
     if drafts.is_empty() {
-        return Ok(Some(TakenIn { last: None, fresh }));
+        return Ok(Some(TakenIn { last: None, kinds: Vec::new(), fresh }));
     }
+    let kinds = drafts.iter().map(|draft| draft.kind).collect();
     let last = record(conn, cipher, (id, fence), me, drafts).await?;
     // The lease is locked since the first statement.
-    Ok(last.map(|last| TakenIn { last: Some(last), fresh }))
+    Ok(last.map(|last| TakenIn { last: Some(last), kinds, fresh }))
 }
 
 /// Up to `limit` events after number `after`, in their order.
@@ -148,7 +205,7 @@ pub async fn page(
 }
 
 fn open(cipher: &InstanceCipher, seq: i64, sealed: &[u8]) -> Result<Content, EventError> {
-    let plaintext = cipher.open(TABLE, &seq.to_be_bytes(), sealed)?;
+    let plaintext = cipher.content().open(TABLE, &seq.to_be_bytes(), sealed)?;
     serde_json::from_slice(&plaintext).map_err(EventError::Unreadable)
 }
 
@@ -212,7 +269,7 @@ pub async fn is_seen(
 
 fn digest(cipher: &InstanceCipher, [chat, sender, message]: &[&str; 3]) -> Vec<u8> {
     let parts: [&[u8]; 4] = [b"seen", chat.as_bytes(), sender.as_bytes(), message.as_bytes()];
-    cipher.lookup_key(&parts)[..16].to_vec()
+    cipher.content().lookup_key(&parts)[..16].to_vec()
 }
 
 /// Erases what the log holds of a chat. The numbers stay, so that nobody who reads on takes it for a loss.
@@ -244,5 +301,5 @@ pub(super) async fn erase_instance(conn: &mut PgConnection, id: InstanceId) -> R
 
 /// What a chat's rows are found by.
 pub(super) fn chat_key(cipher: &InstanceCipher, chat: &ChatId) -> [u8; 32] {
-    cipher.lookup_key(&[b"chat", chat.jid().as_bytes()])
+    cipher.content().lookup_key(&[b"chat", chat.jid().as_bytes()])
 }

@@ -8,6 +8,10 @@ use crate::store::StoreError;
 /// Days made ahead: a database that cannot be written to for a while needs them.
 const AHEAD: u64 = 3;
 
+/// How long a change of the days waits for its lock, as PostgreSQL writes it. While it waits, whoever reads or writes the
+/// log waits behind it; a backup that is under way may hold the table for hours, and the next turn comes soon enough.
+const PATIENCE: &str = "1s";
+
 /// Makes the partitions of today and the next days. Nodes that do it at once do not disturb each other.
 pub async fn make(conn: &mut PgConnection, now: DateTime<Utc>) -> Result<(), StoreError> {
     let today = now.date_naive();
@@ -32,6 +36,7 @@ async fn make_day(conn: &mut PgConnection, day: NaiveDate) -> Result<(), StoreEr
     // A day whose first events are in the default partition already cannot be split off; they stay there.
     let statement = format!(
         "DO $$ BEGIN
+             SET LOCAL lock_timeout = '{PATIENCE}';
              LOCK TABLE event IN SHARE UPDATE EXCLUSIVE MODE;
              IF to_regclass('{name}') IS NULL
                 AND NOT EXISTS (SELECT FROM event_other WHERE at >= '{from}' AND at < '{to}') THEN
@@ -62,7 +67,9 @@ pub async fn prune(conn: &mut PgConnection, keep_from: DateTime<Utc>) -> Result<
         .filter(|day| midnight(*day) + TimeDelta::days(1) <= keep_from)
         .collect();
     for day in &old {
-        let statement = format!("DROP TABLE IF EXISTS {}", name(*day));
+        let name = name(*day);
+        let statement =
+            format!("DO $$ BEGIN SET LOCAL lock_timeout = '{PATIENCE}'; DROP TABLE IF EXISTS {name}; END $$");
         sqlx::raw_sql(AssertSqlSafe(statement)).execute(&mut *conn).await.map_err(StoreError::while_(action))?;
     }
     sqlx::query!("DELETE FROM event_other WHERE at < $1", keep_from)

@@ -2,6 +2,9 @@
 //!
 //! Writers hold the lease first ([`super::lease::hold`]). A message is committed as `sending` before it is handed to
 //! WhatsApp: whoever finds one in that state later cannot know whether it went out, and does not send it again.
+//!
+//! Messages are sealed as content: a logout leaves them readable. Chats are named as in the event log, so that a contact
+//! is erased from both by one key.
 
 pub mod pace;
 
@@ -15,6 +18,7 @@ use crate::domain::outgoing::{Failure, Message, State};
 use crate::domain::receipt::Level;
 
 use super::StoreError;
+use super::event::chat_key;
 use super::vault::{CipherError, InstanceCipher};
 
 const TABLE: &str = "outbound_message";
@@ -92,7 +96,7 @@ pub async fn insert(
         instance.as_str(),
         id.as_str(),
         &chat_key(cipher, &message.chat)[..],
-        &cipher.seal(TABLE, id.as_str().as_bytes(), &plaintext),
+        &cipher.content().seal(TABLE, id.as_str().as_bytes(), &plaintext),
         times.created_at,
         times.due_at,
         times.expires_at,
@@ -134,7 +138,7 @@ pub async fn find(
 }
 
 fn open(cipher: &InstanceCipher, id: &MessageId, sealed: &[u8]) -> Result<Message, OutboundError> {
-    let plaintext = cipher.open(TABLE, id.as_str().as_bytes(), sealed)?;
+    let plaintext = cipher.content().open(TABLE, id.as_str().as_bytes(), sealed)?;
     serde_json::from_slice(&plaintext).map_err(OutboundError::Unreadable)
 }
 
@@ -303,9 +307,4 @@ pub async fn prune(conn: &mut PgConnection, keep_from: DateTime<Utc>) -> Result<
         .await
         .map(|done| done.rows_affected())
         .map_err(StoreError::while_("delete messages that were sent long ago"))
-}
-
-/// The same key as the event log's: a contact is erased from both by one.
-fn chat_key(cipher: &InstanceCipher, chat: &ChatId) -> [u8; 32] {
-    cipher.lookup_key(&[b"chat", chat.jid().as_bytes()])
 }

@@ -43,6 +43,7 @@ pub enum CipherError {
 pub struct InstanceCipher {
     id: InstanceId,
     keys: Arc<Keys>,
+    content: Arc<Keys>,
 }
 
 struct Keys {
@@ -50,13 +51,22 @@ struct Keys {
     lookup: Key,
 }
 
+impl Keys {
+    fn derive(key: &Key) -> Self {
+        Self { seal: derive(key, b"wagate seal v1"), lookup: derive(key, b"wagate lookup v1") }
+    }
+}
+
 impl InstanceCipher {
-    /// Derives the two keys an instance uses from the one that is stored for it.
-    pub(super) fn new(id: InstanceId, key: &Key) -> Self {
-        Self {
-            id,
-            keys: Arc::new(Keys { seal: derive(key, b"wagate seal v1"), lookup: derive(key, b"wagate lookup v1") }),
-        }
+    /// Derives the keys an instance uses from the two that are stored for it.
+    pub(super) fn new(id: InstanceId, device: &Key, content: &Key) -> Self {
+        Self { id, keys: Arc::new(Keys::derive(device)), content: Arc::new(Keys::derive(content)) }
+    }
+
+    /// For what must stay readable after a logout, which replaces the key of everything else.
+    #[must_use]
+    pub fn content(&self) -> Self {
+        Self { id: self.id, keys: Arc::clone(&self.content), content: Arc::clone(&self.content) }
     }
 
     /// Encrypts `plaintext` for the row `row_key` of `table`.
@@ -155,7 +165,8 @@ mod tests {
     use super::*;
 
     fn cipher(id: &str) -> InstanceCipher {
-        InstanceCipher::new(InstanceId::parse(id).unwrap(), &SecretBox::new(Box::new([7; KEY_LENGTH])))
+        let key = |byte| SecretBox::new(Box::new([byte; KEY_LENGTH]));
+        InstanceCipher::new(InstanceId::parse(id).unwrap(), &key(7), &key(8))
     }
 
     proptest! {
@@ -173,6 +184,7 @@ mod tests {
             prop_assert_eq!(ours.open("session", b"other", &sealed), Err(CipherError::Mismatch));
             prop_assert_eq!(ours.open("sessionr", b"ow", &sealed), Err(CipherError::Mismatch));
             prop_assert_eq!(theirs.open("session", b"row", &sealed), Err(CipherError::Mismatch));
+            prop_assert_eq!(ours.content().open("session", b"row", &sealed), Err(CipherError::Mismatch));
             let mut damaged = sealed;
             let position = flip % damaged.len();
             damaged[position] ^= 1;

@@ -9,7 +9,8 @@ use crate::domain::instance::InstanceId;
 use crate::store::lease::stored_id;
 use crate::store::{Store, StoreError};
 
-use super::{Vault, VaultError, WrappedKey};
+use super::instance_key::{Purpose, Wrapped};
+use super::{Vault, VaultError};
 
 /// Keys rewrapped by one transaction, which locks their rows: a logout waits for it, for milliseconds.
 const BATCH: i64 = 200;
@@ -43,7 +44,8 @@ impl Vault {
     /// How many instance keys there are, and how many of them another key than the active one wraps.
     pub async fn count(&self, conn: &mut PgConnection) -> Result<(i64, i64), StoreError> {
         sqlx::query!(
-            r#"SELECT count(*) AS "all!", count(*) FILTER (WHERE kek_id <> $1) AS "others!" FROM instance_key"#,
+            r#"SELECT count(*) AS "all!", count(*) FILTER (WHERE kek_id <> $1 OR content_kek_id <> $1) AS "others!"
+               FROM instance_key"#,
             self.active,
         )
         .fetch_one(conn)
@@ -85,8 +87,8 @@ impl Vault {
         limit: i64,
     ) -> Result<RewrappedBatch, VaultError> {
         let rows = sqlx::query!(
-            "SELECT instance_id, kek_id, wrapped FROM instance_key
-             WHERE kek_id <> $1 AND instance_id > $2 ORDER BY instance_id LIMIT $3 FOR UPDATE",
+            "SELECT instance_id, kek_id, wrapped, content_kek_id, content_wrapped FROM instance_key
+             WHERE (kek_id <> $1 OR content_kek_id <> $1) AND instance_id > $2 ORDER BY instance_id LIMIT $3 FOR UPDATE",
             self.active,
             after.as_ref().map_or("", InstanceId::as_str),
             limit,
@@ -94,15 +96,18 @@ impl Vault {
         .fetch_all(&mut *conn)
         .await
         .map_err(StoreError::while_("read instance keys to rewrap"))?;
-        let (mut ids, mut wrapped) = (Vec::new(), Vec::new());
+        let (mut ids, mut wrapped, mut content_wrapped) = (Vec::new(), Vec::new(), Vec::new());
         let mut batch = RewrappedBatch { rewrapped: 0, damaged: Vec::new(), last: None };
         for row in rows {
             let id = stored_id(&row.instance_id);
             batch.last = Some(id);
-            match self.unwrap(id, &WrappedKey { kek_id: row.kek_id, wrapped: row.wrapped, committed: true }) {
-                Ok(key) => {
+            let device = Wrapped { kek_id: row.kek_id, bytes: row.wrapped };
+            let content = Wrapped::maybe(row.content_kek_id, row.content_wrapped);
+            match self.rewrapped(id, &device, content.as_ref()) {
+                Ok((device, content)) => {
                     ids.push(row.instance_id);
-                    wrapped.push(self.wrap(id, &key));
+                    wrapped.push(device);
+                    content_wrapped.push(content);
                 }
                 Err(VaultError::DamagedKey { id, .. }) => batch.damaged.push(id),
                 Err(error) => return Err(error),
@@ -110,16 +115,31 @@ impl Vault {
         }
         batch.rewrapped = ids.len();
         sqlx::query!(
-            "UPDATE instance_key SET kek_id = $1, wrapped = new.wrapped
-             FROM UNNEST($2::text[], $3::bytea[]) AS new (instance_id, wrapped)
+            "UPDATE instance_key SET kek_id = $1, wrapped = new.wrapped, content_wrapped = new.content_wrapped,
+                    content_kek_id = CASE WHEN new.content_wrapped IS NOT NULL THEN $1 END
+             FROM UNNEST($2::text[], $3::bytea[], $4::bytea[]) AS new (instance_id, wrapped, content_wrapped)
              WHERE instance_key.instance_id = new.instance_id",
             self.active,
             &ids,
             &wrapped,
+            &content_wrapped as &[Option<Vec<u8>>],
         )
         .execute(conn)
         .await
         .map_err(StoreError::while_("keep rewrapped keys"))?;
         Ok(batch)
+    }
+
+    /// Both keys of an instance, wrapped by the active key.
+    fn rewrapped(
+        &self,
+        id: InstanceId,
+        device: &Wrapped,
+        content: Option<&Wrapped>,
+    ) -> Result<(Vec<u8>, Option<Vec<u8>>), VaultError> {
+        let again = |purpose: Purpose, wrapped: &Wrapped| {
+            Ok::<_, VaultError>(self.wrap(id, purpose, &self.unwrap(id, purpose, wrapped)?))
+        };
+        Ok((again(Purpose::Device, device)?, content.map(|content| again(Purpose::Content, content)).transpose()?))
     }
 }

@@ -6,6 +6,7 @@
 //! ([`Readings`]). No label ever names a tenant, an instance, an address or a URI: labels come from tables of ours, so
 //! that their number is bounded whatever clients send.
 
+mod events;
 mod http;
 mod lease;
 mod pool;
@@ -18,6 +19,7 @@ use prometheus_client::encoding::prometheus_text;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 
+pub use events::EventMeter;
 pub use http::HttpMeter;
 pub use lease::LeaseMeter;
 pub use pool::{PoolMeter, Waiting};
@@ -43,6 +45,8 @@ pub struct Meters<'a> {
     pub pool: &'a PoolMeter,
     /// The node's own lease.
     pub lease: &'a LeaseMeter,
+    /// What is added to the event logs.
+    pub events: &'a EventMeter,
 }
 
 /// All metrics of a node, ready to be written. By default there are none.
@@ -64,6 +68,7 @@ impl Exposition {
         meters.sessions.register(&mut registry);
         meters.pool.register(&mut registry);
         meters.lease.register(&mut registry);
+        meters.events.register(&mut registry);
         registry.register_collector(Box::new(ReadOnDemand::new(read)));
         Self { registry }
     }

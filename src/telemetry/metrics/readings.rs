@@ -27,6 +27,8 @@ pub struct Readings {
     pub pool: PoolReading,
     /// Tokens in memory.
     pub tokens_cached: usize,
+    /// Streams of events that are open here.
+    pub event_streams: usize,
 }
 
 /// Connections to the database.
@@ -83,6 +85,8 @@ impl Collector for ReadOnDemand {
         gauge(&mut encoder, "wagate_db_pool_max_connections", "As many connections as there may be", max)?;
         let tokens = number(now.tokens_cached);
         gauge(&mut encoder, "wagate_tokens_cached", "Tokens in memory", tokens)?;
+        let streams = number(now.event_streams);
+        gauge(&mut encoder, "wagate_event_streams", "Streams of events that are open here", streams)?;
         if let Some(bytes) = resident_memory() {
             gauge(&mut encoder, "process_resident_memory_bytes", "Memory of the process", bytes)?;
         }

@@ -40,6 +40,7 @@ pub(crate) struct Gateway {
     pub(crate) script: Arc<Script>,
     pub(crate) state: Data<ApiState>,
     pub(crate) clock: ManualClock,
+    pub(crate) vault: Arc<Vault>,
     /// An account and its key.
     pub(crate) account: AccountId,
     pub(crate) key: Token,
@@ -86,9 +87,9 @@ impl Gateway {
             ApiState::new(ApiParts {
                 config: &config,
                 store: database.store().clone(),
-                vault,
                 fetcher: Fetcher::new(Guard::default(), library.spool().clone()).expect("a client is built"),
                 library: Arc::new(library),
+                vault: Arc::clone(&vault),
                 sessions: script.clone(),
                 clock: Arc::new(clock.clone()),
                 ticks: Ticks::from_fn(move || Duration::from_millis(hand.load(Ordering::SeqCst))),
@@ -107,7 +108,8 @@ impl Gateway {
         tokio::spawn(server);
         let client = reqwest::Client::new();
         let (account, key) = (AccountId(Uuid::from_u128(1)), key(TokenKind::Account, 1));
-        let gateway = Self { address, database, script, state, clock, account, key, ticks, server: handle, client };
+        let gateway =
+            Self { address, database, script, state, clock, vault, account, key, ticks, server: handle, client };
         gateway.add_account(account, &gateway.key, |_| {}).await;
         gateway
     }

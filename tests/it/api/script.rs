@@ -9,6 +9,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use parking_lot::Mutex;
 use wagate::api::sessions::{Readiness, Sessions};
 use wagate::cluster::Owner;
+use wagate::domain::chat_id::ChatId;
 use wagate::domain::instance::InstanceId;
 use wagate::domain::link_code::LinkCode;
 use wagate::domain::media_reference::MediaReference;
@@ -239,6 +240,10 @@ impl Sessions for Script {
         let outcome = self.unlink(id, force)?;
         self.gone.lock().insert(id);
         Ok(outcome)
+    }
+
+    async fn addresses(&self, _: InstanceId, chat: &ChatId) -> Result<Vec<ChatId>, SupervisorError> {
+        Ok(vec![chat.clone()])
     }
 
     async fn wait_for(

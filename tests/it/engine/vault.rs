@@ -103,11 +103,34 @@ async fn what_was_sealed_before_a_shredding_opens_never_again() {
     let house = House::new().await;
     let (id, _) = house.instance(ID).await;
     let mut conn = house.pool().acquire().await.unwrap();
-    let sealed = house.vault.cipher(&mut conn, id).await.unwrap().seal("session", b"row", b"a secret");
+    let before = house.vault.cipher(&mut conn, id).await.unwrap();
+    let sealed = before.seal("session", b"row", b"a secret");
+    let content = before.content().seal("event", b"row", b"an event");
     house.vault.shred(&mut conn, id).await.unwrap();
     house.vault.forget(id);
     let cipher = house.vault.cipher(&mut conn, id).await.unwrap();
     assert_eq!(cipher.open("session", b"row", &sealed), Err(CipherError::Mismatch));
+    assert_eq!(cipher.content().open("event", b"row", &content), Ok(b"an event".to_vec()), "what was told stays");
+}
+
+#[tokio::test]
+async fn an_instance_of_the_release_before_gets_its_content_key_when_it_is_needed() {
+    let house = House::new().await;
+    let (id, _) = house.instance(ID).await;
+    let mut conn = house.pool().acquire().await.unwrap();
+    let before = house.vault.cipher(&mut conn, id).await.unwrap().lookup_key(&[b"probe"]);
+    sqlx::query("UPDATE instance_key SET content_kek_id = NULL, content_wrapped = NULL")
+        .execute(house.pool())
+        .await
+        .unwrap();
+    let ask = || async {
+        let vault = Vault::open(&no_keys(), house.data_dir.path(), house.pool()).await.unwrap();
+        vault.cipher(&mut house.pool().acquire().await.unwrap(), id).await.unwrap()
+    };
+    let (one, two) = tokio::join!(ask(), ask());
+    assert_eq!(one.lookup_key(&[b"probe"]), before, "the other key stays");
+    assert_eq!(one.content().lookup_key(&[b"probe"]), two.content().lookup_key(&[b"probe"]));
+    assert_ne!(one.content().lookup_key(&[b"probe"]), before);
 }
 
 /// Two keys, the second one active.
@@ -126,7 +149,8 @@ async fn a_rotation_that_was_broken_off_goes_on_and_then_the_new_key_alone_opens
     for text in ["7K2M9QX4T0AA", "7K2M9QX4T0AB", "7K2M9QX4T0AC", "7K2M9QX4T0AD", "7K2M9QX4T0AE"] {
         let (id, _) = house.instance(text).await;
         let cipher = house.vault.cipher(&mut conn, id).await.unwrap();
-        sealed.push((id, cipher.seal("session", b"row", text.as_bytes())));
+        let content = cipher.content().seal("event", b"row", text.as_bytes());
+        sealed.push((id, cipher.seal("session", b"row", text.as_bytes()), content));
     }
     let both = Vault::open(&old_and_new(&house, &other), house.data_dir.path(), house.pool()).await.unwrap();
     let first = both.rewrap_batch(&mut conn, None, 2).await.unwrap();
@@ -144,9 +168,10 @@ async fn a_rotation_that_was_broken_off_goes_on_and_then_the_new_key_alone_opens
 
     let new_alone = key_at("new", &other.data_dir.path().join("vault.key"));
     let alone = Vault::open(&new_alone, house.data_dir.path(), house.pool()).await.unwrap();
-    for (id, sealed) in sealed {
+    for (id, sealed, content) in sealed {
         let cipher = alone.cipher(&mut conn, id).await.unwrap();
         assert_eq!(cipher.open("session", b"row", &sealed), Ok(id.as_str().as_bytes().to_vec()));
+        assert_eq!(cipher.content().open("event", b"row", &content), Ok(id.as_str().as_bytes().to_vec()));
     }
 }
 

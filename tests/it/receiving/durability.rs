@@ -72,3 +72,37 @@ async fn what_comes_while_the_instance_is_away_is_told_in_order_when_it_is_back(
     assert_eq!(told, sent);
     pair.gateway.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_whose_ratchet_survived_a_crash_and_nothing_else_did_is_asked_for_again() {
+    let pair = Pair::new().await;
+    let pool = pair.gateway.database.pool();
+    // The log waits for us, and meanwhile the network goes silent: the acknowledgement is lost.
+    let waits = "CREATE FUNCTION waits() RETURNS trigger LANGUAGE plpgsql AS
+                 $$ BEGIN PERFORM pg_advisory_xact_lock(1); RETURN NEW; END $$;
+                 CREATE TRIGGER waits BEFORE INSERT ON event FOR EACH ROW WHEN (NEW.kind = 'message')
+                 EXECUTE FUNCTION waits()";
+    sqlx::raw_sql(waits).execute(pool).await.unwrap();
+    let mut gate = pool.acquire().await.unwrap();
+    sqlx::raw_sql("SELECT pg_advisory_lock(1)").execute(&mut *gate).await.unwrap();
+    let message = pair.hear(text("lost and found")).await;
+    until("the copy is stored", || async {
+        let copies = sqlx::query_scalar::<_, i64>("SELECT count(*) FROM engine_state WHERE kind = 19");
+        (copies.fetch_one(pool).await.unwrap() == 1).then_some(())
+    })
+    .await;
+    let silence = pair.gateway.network.fault(&json!({ "kind": "silent" })).await;
+    sqlx::raw_sql("SELECT pg_advisory_unlock(1)").execute(&mut *gate).await.unwrap();
+    pair.told(EventKind::Message, &message).await;
+    // What a crash between two writes leaves: nothing but the ratchet.
+    sqlx::raw_sql("DROP TRIGGER waits ON event; DELETE FROM seen_message").execute(pool).await.unwrap();
+    pair.gateway.client.post("/v2/session/stop", &json!({ "instance_id": pair.instance })).await;
+    pair.gateway.network.mend(&silence).await;
+    pair.gateway.client.post("/v2/session/start", &json!({ "instance_id": pair.instance })).await;
+    until("it is told again", || async {
+        let told = pair.log().await.iter().filter(|event| payload(event)["body"] == "lost and found").count();
+        (told == 2).then_some(())
+    })
+    .await;
+    pair.gateway.stop().await;
+}

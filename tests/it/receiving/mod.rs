@@ -1,6 +1,7 @@
 //! From a phone to an instance's log, on the real protocol, through the true application.
 
 mod durability;
+mod erasing;
 mod kinds;
 mod signals;
 

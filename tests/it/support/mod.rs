@@ -5,6 +5,7 @@ pub(crate) mod client;
 pub(crate) mod database;
 #[cfg(feature = "sandbox")]
 pub(crate) mod decode;
+pub(crate) mod event_stream;
 #[cfg(feature = "sandbox")]
 pub(crate) mod gateway;
 #[cfg(feature = "sandbox")]

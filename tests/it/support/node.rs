@@ -3,25 +3,24 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_trait::async_trait;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use chrono::{DateTime, TimeDelta, Utc};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
-use sqlx::PgConnection;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 use wagate::cluster::{Cluster, NodeSettings};
-use wagate::config::Config;
+use wagate::config::{self, Config};
 use wagate::domain::clock::{Clock, ManualClock, SystemClock};
 use wagate::domain::instance::InstanceId;
-use wagate::domain::profile::Profile;
 use wagate::domain::session::Desired;
 use wagate::engine::Engine;
 use wagate::media::library::Library;
 use wagate::store::vault::Vault;
 use wagate::store::{Store, lease, session};
-use wagate::supervisor::{ProfileVault, ProfileVaultError, Supervisor, SupervisorDeps};
+use wagate::supervisor::{Supervisor, SupervisorDeps};
 
 /// How long a test waits for anything in real time.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
@@ -30,19 +29,13 @@ pub(crate) fn midnight() -> DateTime<Utc> {
     DateTime::UNIX_EPOCH + TimeDelta::days(20_000)
 }
 
-/// Writes profiles as they are: what these tests look at is not the vault.
-pub(crate) struct PlainProfiles;
-
-#[async_trait]
-impl ProfileVault for PlainProfiles {
-    async fn seal(&self, _: &mut PgConnection, _: InstanceId, profile: &Profile) -> Result<Vec<u8>, ProfileVaultError> {
-        Ok(serde_json::to_vec(profile).expect("a profile serializes"))
-    }
-
-    async fn open(&self, _: &mut PgConnection, _: InstanceId, sealed: &[u8]) -> Result<Profile, ProfileVaultError> {
-        serde_json::from_slice(sealed)
-            .map_err(|source| ProfileVaultError { action: "read back", source: Box::new(source) })
-    }
+/// The vault of every node of a test: they share a key, as nodes of one database do.
+async fn vault(store: &Store) -> Vault {
+    let folder = tempfile::tempdir().expect("a folder is made");
+    let file = folder.path().join("vault.key");
+    std::fs::write(&file, STANDARD.encode([7; 32])).expect("the key is written");
+    let keys = config::Vault { keys: [("tests".to_owned(), file)].into(), active: String::new() };
+    Vault::open(&keys, folder.path(), store.pool()).await.expect("the vault opens")
 }
 
 pub(crate) struct TestNode {
@@ -91,7 +84,6 @@ impl TestNode {
             clock: Arc::new(clock.clone()),
             config: Arc::new(config),
             cluster: cluster.clone(),
-            profiles: Arc::new(PlainProfiles),
             library: Arc::new(library(store, Arc::clone(&vault))),
             vault,
             seed,
@@ -110,15 +102,6 @@ impl TestNode {
         self.tracker.close();
         tokio::time::timeout(PATIENCE, self.tracker.wait()).await.expect("the node stops in time");
     }
-}
-
-/// A vault of a key that all nodes of a test have.
-async fn vault(store: &Store) -> Vault {
-    let folder = tempfile::tempdir().expect("a folder is made");
-    // 32 zero bytes as base64.
-    let key = format!("{}=\n", "A".repeat(43));
-    std::fs::write(folder.path().join("vault.key"), key).expect("the key is written");
-    Vault::open(&Config::defaults().vault, folder.path(), store.pool()).await.expect("the vault opens")
 }
 
 /// A library in a folder that is gone: nothing here has files.

@@ -316,6 +316,10 @@ impl Engine for ScriptedEngine {
         Ok(self.world.lock().linked.contains(&instance_id).then(profile))
     }
 
+    async fn addresses(&self, _: InstanceId, chat: &ChatId) -> Result<Vec<ChatId>, EngineError> {
+        Ok(vec![chat.clone()])
+    }
+
     async fn wipe(&self, instance_id: InstanceId, _fence: Fence) -> Result<(), EngineError> {
         let mut world = self.world.lock();
         assert!(!world.runs.contains_key(&instance_id), "keys deleted under a living client");

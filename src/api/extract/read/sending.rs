@@ -1,5 +1,7 @@
 //! What a message is made of, as parameters say it.
 
+use std::ops::RangeInclusive;
+
 use chrono::TimeDelta;
 use serde_json::{Map, Value};
 
@@ -32,6 +34,11 @@ impl Read<'_> {
             }
         };
         ChatId::parse(&text).map_err(|error| self.wrong::<ChatId>(name, &format!("is no chat id: {error}"))).ok()
+    }
+
+    /// Whether a parameter was given, right or wrong.
+    pub fn is_given(&self, name: &str) -> bool {
+        self.parameters.get(name).is_some()
     }
 
     /// The people that a message mentions.
@@ -78,15 +85,17 @@ impl Read<'_> {
         self.written(name, parse)
     }
 
-    /// A number with a fraction, which must be given.
-    pub fn decimal(&mut self, name: &'static str) -> Option<f64> {
+    /// A number with a fraction within `range`, which must be given.
+    pub fn decimal(&mut self, name: &'static str, range: RangeInclusive<f64>) -> Option<f64> {
         let number = match self.parameters.get(name) {
             None => return self.missing(name),
-            Some(Value::String(text)) => text.trim().parse().ok().filter(|number: &f64| number.is_finite()),
+            Some(Value::String(text)) => text.trim().parse().ok(),
             Some(Value::Number(number)) => number.as_f64(),
             Some(Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_)) => None,
         };
-        number.or_else(|| self.wrong(name, "must be a number"))
+        number
+            .filter(|number| range.contains(number))
+            .or_else(|| self.wrong(name, &format!("must be a number from {} to {}", range.start(), range.end())))
     }
 
     /// Texts, in an array, in the text of a JSON array, or separated by commas.

@@ -22,6 +22,7 @@ use crate::store::engine_state::{self, Kind, Row, RowKey};
 use crate::store::vault::{CipherError, InstanceCipher};
 use crate::store::{Store, StoreError, lease};
 
+mod addresses;
 mod app_sync;
 mod device;
 mod message_secret;
@@ -30,8 +31,9 @@ mod prekey;
 mod protocol;
 mod signal;
 
+pub(super) use addresses::other as other_address;
 pub(super) use device::read as read_device;
-pub(super) use pending::PendingKey;
+pub(super) use pending::{Missing, PendingKey};
 
 /// What the library expects of its stores.
 type WaResult<T> = Result<T, WaError>;
@@ -48,7 +50,7 @@ pub struct Backend {
     /// Writes of one instance follow each other: some read before they write, and one busy instance must not take
     /// more than one of the pool's connections.
     writing: Arc<Mutex<()>>,
-    pending: pending::Gone,
+    pending: pending::Copies,
     /// Cancelled when something that came in could not be kept.
     spoiled: CancellationToken,
 }
@@ -82,7 +84,7 @@ impl From<BackendError> for WaError {
 impl Backend {
     /// A backend that reads and, under `fence`, writes the instance's state.
     pub fn new(store: Store, id: InstanceId, fence: Fence, cipher: InstanceCipher) -> Self {
-        let (writing, pending, spoiled) = (Arc::default(), pending::Gone::default(), CancellationToken::new());
+        let (writing, pending, spoiled) = (Arc::default(), pending::Copies::default(), CancellationToken::new());
         Self { store, id, fence, cipher, writing, pending, spoiled }
     }
 
@@ -174,9 +176,7 @@ impl Backend {
 
     /// The name of a row whose natural key is personal.
     fn hash(&self, kind: Kind, parts: &[&[u8]]) -> Vec<u8> {
-        let kind = (kind as i16).to_be_bytes();
-        let parts: Vec<&[u8]> = std::iter::once(kind.as_slice()).chain(parts.iter().copied()).collect();
-        self.cipher.lookup_key(&parts).to_vec()
+        hash(&self.cipher, kind, parts)
     }
 
     fn seal(&self, at: RowKey<'_>, value: &[u8], stamp: i64) -> Row {
@@ -227,6 +227,17 @@ impl Write<'_> {
     async fn commit(self) -> Result<(), BackendError> {
         Ok(self.transaction.commit().await.map_err(StoreError::while_("commit the engine's state"))?)
     }
+}
+
+fn hash(cipher: &InstanceCipher, kind: Kind, parts: &[&[u8]]) -> Vec<u8> {
+    let kind = (kind as i16).to_be_bytes();
+    let parts: Vec<&[u8]> = std::iter::once(kind.as_slice()).chain(parts.iter().copied()).collect();
+    cipher.lookup_key(&parts).to_vec()
+}
+
+/// The name of a row that is found by one word.
+fn named(cipher: &InstanceCipher, kind: Kind, name: &str) -> Vec<u8> {
+    hash(cipher, kind, &[name.as_bytes()])
 }
 
 /// A row in no scope.

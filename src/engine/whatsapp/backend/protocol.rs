@@ -8,7 +8,7 @@ use wacore::store::traits::{
 
 use crate::store::engine_state::{self, Kind, RowKey};
 
-use super::{Backend, BackendError, WaResult, Write, from_json, last_of_each, plain, to_json};
+use super::{Backend, BackendError, WaResult, Write, from_json, last_of_each, named, plain, to_json};
 
 /// Whether a device has a group's sender key, with the address that its row is not named by.
 #[derive(Serialize, Deserialize)]
@@ -37,7 +37,7 @@ impl Backend {
     }
 
     fn named(&self, kind: Kind, name: &str) -> Vec<u8> {
-        self.hash(kind, &[name.as_bytes()])
+        named(&self.cipher, kind, name)
     }
 
     fn message(&self, kind: Kind, chat: &str, id: &str) -> Vec<u8> {
@@ -280,7 +280,7 @@ impl ProtocolStore for Backend {
     }
 
     async fn get_pending_inbound(&self, chat: &str, sender: &str, id: &str) -> WaResult<Option<Vec<u8>>> {
-        Ok(self.get(plain(Kind::PendingInbound, &self.pending_row(chat, sender, id))).await?)
+        Ok(self.get_pending(chat, sender, id).await?)
     }
 
     async fn delete_pending_inbound(&self, chat: &str, sender: &str, id: &str) -> WaResult<()> {

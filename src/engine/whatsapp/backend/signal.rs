@@ -86,6 +86,7 @@ impl SignalStore for Backend {
     }
 
     async fn put_sessions_batch(&self, sessions: &[(Arc<str>, Bytes)]) -> WaResult<()> {
+        self.after_copies().await;
         let entries = sessions.iter().map(|(address, session)| (address.as_ref(), session.as_ref()));
         Ok(self.put_addresses(Kind::Session, entries).await?)
     }
@@ -168,6 +169,7 @@ impl SignalStore for Backend {
     }
 
     async fn put_sender_keys_batch(&self, sender_keys: &[(Arc<str>, Bytes)]) -> WaResult<()> {
+        self.after_copies().await;
         let entries = sender_keys.iter().map(|(address, record)| (address.as_ref(), record.as_ref()));
         Ok(self.put_addresses(Kind::SenderKey, entries).await?)
     }

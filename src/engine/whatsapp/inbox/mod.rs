@@ -12,28 +12,33 @@
 mod content;
 mod media;
 mod message;
+mod missing;
 mod notice;
 mod people;
 mod signals;
 mod vote;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use chrono::{DateTime, Utc};
 use parking_lot::Mutex;
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio::sync::oneshot;
 use tracing::warn;
 use wacore::types::events::InboundMessage;
 use whatsapp_rust::{Client, InboundDurabilityHook};
 
 use crate::domain::clock::Clock;
+use crate::domain::event::EventKind;
 use crate::domain::instance::InstanceId;
 use crate::domain::lease::Fence;
-use crate::store::event::{self, EventError, Incoming};
+use crate::domain::receipt::Level;
+use crate::store::event::{self, EventError, Incoming, TakenIn};
 use crate::store::message_reference::{self, Kept};
 use crate::store::vault::InstanceCipher;
-use crate::store::{Store, StoreError};
+use crate::store::{Store, StoreError, outbound};
 
 use super::backend::{Backend, PendingKey};
 use super::listener;
@@ -124,11 +129,12 @@ impl Inbox {
     async fn commit(&self, batch: Vec<Entry>, me: &Value) -> Result<(), NotKept> {
         let committed = self.try_commit(batch, me).await;
         match committed {
-            Ok(Some(last)) => {
-                self.store.bell().ring(self.id, last);
+            Ok(taken) => {
+                if let Some(last) = taken.last {
+                    self.store.logged(self.id, last, taken.kinds);
+                }
                 Ok(())
             }
-            Ok(None) => Ok(()),
             Err(Failure::LeaseLost) => Err(NotKept::LeaseLost),
             Err(Failure::Event(error)) => {
                 warn!(
@@ -141,31 +147,47 @@ impl Inbox {
         }
     }
 
-    async fn try_commit(&self, batch: Vec<Entry>, me: &Value) -> Result<Option<i64>, Failure> {
+    async fn try_commit(&self, batch: Vec<Entry>, me: &Value) -> Result<TakenIn, Failure> {
         let (mut incoming, mut references, mut pending) = (Vec::new(), Vec::new(), Vec::new());
         for entry in batch {
             incoming.push(entry.incoming);
             references.push(entry.references);
             pending.extend(entry.pending);
         }
+        let reached = reached(&incoming);
         let owned = (self.id, self.fence);
         let mut tx = self.store.begin().await?;
         let taken = event::take_in(&mut tx, &self.cipher, owned, me, &mut incoming, self.clock.now()).await?;
         let taken = taken.ok_or(Failure::LeaseLost)?;
         let fresh: Vec<Kept> = taken.fresh.iter().flat_map(|place| std::mem::take(&mut references[*place])).collect();
         message_reference::keep(&mut tx, &self.cipher, self.id, &fresh).await?;
+        for ((level, at), messages) in reached {
+            outbound::acknowledged(&mut tx, self.id, &messages, level, at).await?;
+        }
         self.backend.drop_pending(&mut tx, &pending).await?;
         tx.commit().await.map_err(StoreError::while_("commit what came in"))?;
         self.backend.pending_is_gone(pending);
-        Ok(taken.last)
+        Ok(taken)
     }
 
     /// Who the instance is linked to, as envelopes tell it.
     fn me(&self, client: &Client) -> Value {
         let device = client.persistence_manager().get_device_snapshot();
-        listener::profile(&device, &self.placeholder_name)
-            .map_or(Value::Null, |me| json!({ "id": me.chat_id(), "lid": me.lid_address(), "pushName": me.push_name }))
+        listener::profile(&device, &self.placeholder_name).map_or(Value::Null, |me| me.document())
     }
+}
+
+/// How far messages got, as the acknowledgements among what came in say: what is sent from here is followed by it.
+fn reached(incoming: &[Incoming]) -> HashMap<(Level, DateTime<Utc>), Vec<String>> {
+    let mut reached: HashMap<_, Vec<String>> = HashMap::new();
+    let drafts = incoming.iter().flat_map(|one| &one.drafts).filter(|draft| draft.kind == EventKind::MessageAck);
+    for draft in drafts {
+        let level = draft.payload["ack"].as_i64().and_then(Level::of_ack);
+        if let (Some(level), Some(id)) = (level, draft.payload["id"].as_str()) {
+            reached.entry((level, draft.at)).or_default().push(id.to_owned());
+        }
+    }
+    reached
 }
 
 #[derive(Debug, thiserror::Error)]

@@ -8,11 +8,13 @@ use std::sync::{Arc, Weak};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 use wacore::types::events::{DecryptFailMode, Event, UnavailableType, UndecryptableMessage};
 use whatsapp_rust::Client;
 
 use crate::domain::event::Draft;
+use crate::engine::whatsapp::backend::Missing;
 use crate::store::StoreError;
 use crate::store::event::{self, Incoming};
 
@@ -40,6 +42,7 @@ pub(in crate::engine::whatsapp) struct Signals {
     inbox: Arc<Inbox>,
     client: Weak<Client>,
     queue: mpsc::Receiver<Arc<Event>>,
+    missing: Option<mpsc::Receiver<Missing>>,
     unreadable: Vec<(DateTime<Utc>, UndecryptableMessage)>,
 }
 
@@ -49,20 +52,27 @@ impl Signals {
         client: &Arc<Client>,
         queue: mpsc::Receiver<Arc<Event>>,
     ) -> Self {
-        Self { inbox, client: Arc::downgrade(client), queue, unreadable: Vec::new() }
+        let missing = inbox.backend.missing();
+        Self { inbox, client: Arc::downgrade(client), queue, missing, unreadable: Vec::new() }
     }
 
-    /// Runs as long as the run does.
-    pub(in crate::engine::whatsapp) async fn run(mut self) {
+    /// Runs until there is nothing more to hear; `written` is cancelled when the last of it is stored.
+    pub(in crate::engine::whatsapp) async fn run(mut self, written: CancellationToken) {
+        let _written = written.drop_guard();
         let mut heard = Vec::new();
         loop {
             let due = self.unreadable.first().map(|(due, _)| *due);
             let clock = Arc::clone(&self.inbox.clock);
+            let (mut lost, mut is_over) = (None, false);
             tokio::select! {
-                count = self.queue.recv_many(&mut heard, BATCH) => if count == 0 { return },
+                count = self.queue.recv_many(&mut heard, BATCH) => is_over = count == 0,
+                missing = next(&mut self.missing) => lost = Some(missing),
                 () = until(due, &*clock) => {}
             }
             let Some(client) = self.client.upgrade() else { return };
+            if let Some(missing) = lost {
+                self.ask_for(&client, &missing).await;
+            }
             let mut drafts = Vec::new();
             for event in heard.drain(..) {
                 match &*event {
@@ -71,10 +81,10 @@ impl Signals {
                 }
             }
             let mut entries: Vec<Entry> = drafts.into_iter().map(|draft| entry(None, draft)).collect();
-            for message in self.overdue() {
+            for message in self.overdue(is_over) {
                 entries.extend(self.lost(&client, &message).await);
             }
-            if self.write(&client, entries).await == Err(NotKept::LeaseLost) {
+            if self.write(&client, entries).await == Err(NotKept::LeaseLost) || is_over {
                 return;
             }
         }
@@ -96,6 +106,17 @@ impl Signals {
         Ok(())
     }
 
+    async fn ask_for(&mut self, client: &Arc<Client>, missing: &Missing) {
+        if let Some(info) = self.inbox.ask_for(client, missing).await {
+            let message = UndecryptableMessage::builder()
+                .info(Arc::new(info))
+                .is_unavailable(false)
+                .unavailable_type(UnavailableType::Unknown)
+                .decrypt_fail_mode(DecryptFailMode::Show);
+            self.wait_for(&message.build());
+        }
+    }
+
     fn wait_for(&mut self, message: &UndecryptableMessage) {
         // What is hidden when it fails is an addition to a message, and the phone shows nothing of it either.
         if is_told(&message.info) && message.decrypt_fail_mode == DecryptFailMode::Show {
@@ -104,7 +125,11 @@ impl Signals {
         }
     }
 
-    fn overdue(&mut self) -> Vec<UndecryptableMessage> {
+    /// Those that are waited for no longer; all of them when nobody will be there to wait.
+    fn overdue(&mut self, all: bool) -> Vec<UndecryptableMessage> {
+        if all {
+            return self.unreadable.drain(..).map(|(_, message)| message).collect();
+        }
         let now = self.inbox.clock.now();
         let too_many = self.unreadable.len().saturating_sub(UNREADABLE);
         let due = self.unreadable.iter().take_while(|(due, _)| *due <= now).count();
@@ -138,6 +163,15 @@ impl Signals {
 
 fn entry(key: Option<[String; 3]>, draft: Draft) -> Entry {
     Entry { incoming: Incoming { key, drafts: vec![draft] }, references: Vec::new(), pending: None }
+}
+
+async fn next(missing: &mut Option<mpsc::Receiver<Missing>>) -> Missing {
+    if let Some(queue) = missing
+        && let Some(missing) = queue.recv().await
+    {
+        return missing;
+    }
+    std::future::pending().await
 }
 
 async fn until(due: Option<DateTime<Utc>>, clock: &dyn crate::domain::clock::Clock) {

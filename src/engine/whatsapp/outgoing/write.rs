@@ -100,7 +100,6 @@ fn contacts(cards: &[Card], context: MessageField<ContextInfo>) -> Written {
         display_name: Some(format!("{} contacts", cards.len())),
         contacts: cards.iter().map(one).collect(),
         context_info: context,
-        ..Default::default()
     };
     Written { contacts_array_message: MessageField::some(several), ..Default::default() }
 }
