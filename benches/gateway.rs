@@ -42,6 +42,7 @@ use wagate::domain::contact::{ChatMark, NumberCheck};
 use wagate::domain::group::{Change, Changed, Group};
 use wagate::domain::instance::InstanceId;
 use wagate::domain::link_code::LinkCode;
+use wagate::domain::media_reference::MediaReference;
 use wagate::domain::message_id::MessageId;
 use wagate::domain::outgoing::{Pace, Target, Typing};
 use wagate::domain::passkey::PasskeyAnswer;
@@ -50,6 +51,10 @@ use wagate::domain::qr_code::{QrCode, QrValue};
 use wagate::domain::session::{SessionView, Status};
 use wagate::domain::token::{Scope, Token, TokenKind};
 use wagate::limit::Ticks;
+use wagate::media::fetch::Fetcher;
+use wagate::media::library::Library;
+use wagate::media::spool::{Arriving, Spooled};
+use wagate::outside::target::Guard;
 use wagate::qr::{Matrix, render};
 use wagate::store::account::{self, Account};
 use wagate::store::instance::{self, Instance};
@@ -58,7 +63,8 @@ use wagate::store::token::{self, Holder};
 use wagate::store::vault::Vault;
 use wagate::store::{MIGRATOR, Store, StoreError};
 use wagate::supervisor::{
-    DirectoryRefusal, Kept, Letter, LogoutOutcome, PaceView, PasskeyRefusal, QrRefusal, SendRefusal, SupervisorError,
+    DirectoryRefusal, FileRefusal, Kept, Letter, LogoutOutcome, PaceView, PasskeyRefusal, QrRefusal, SendRefusal,
+    SupervisorError,
 };
 use wagate::webhook::sender::Sender;
 use wagate::webhook::target::SystemNames;
@@ -168,6 +174,10 @@ impl Sessions for OneCode {
 
     async fn wait_for(&self, _: InstanceId, _: &[Status], _: Duration) -> Result<SessionView, SupervisorError> {
         Err(SupervisorError::NotFound)
+    }
+
+    async fn download(&self, _: InstanceId, _: &MediaReference, _: Arriving) -> Result<Spooled, FileRefusal> {
+        Err(FileRefusal::Gone)
     }
 
     async fn owner_of(&self, _: InstanceId) -> Result<Owner, StoreError> {
@@ -289,14 +299,18 @@ async fn gateway() -> (SocketAddr, Token, Bytes) {
     let pool = PgPoolOptions::new().max_connections(4).connect(&url).await.expect("the database answers");
     MIGRATOR.run(&pool).await.expect("the migrations apply");
     let folder = tempfile::tempdir().expect("a folder is made");
-    let vault = Vault::open(&config.vault, folder.path(), &pool).await.expect("the vault opens");
+    let vault = Arc::new(Vault::open(&config.vault, folder.path(), &pool).await.expect("the vault opens"));
     let store = Store::new(pool);
+    let library = Library::open(&config.media, folder.path(), store.clone(), Arc::clone(&vault)).expect("it opens");
     let (key, id) = add_instance(&store, &mut rng).await;
     let code = Arc::new(QrCode::new(QrValue::new(value(0)), now + TimeDelta::hours(1), 1));
     let parts = ApiParts {
         config: &config,
         store,
-        vault: Arc::new(vault),
+        vault,
+        fetcher: Fetcher::new(Guard::default(), library.spool().clone(), Arc::new(SystemNames))
+            .expect("a client is built"),
+        library: Arc::new(library),
         sessions: Arc::new(OneCode(code)),
         clock: Arc::new(SystemClock),
         ticks: Ticks::monotonic(),

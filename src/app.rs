@@ -10,6 +10,7 @@ use std::time::Duration;
 use actix_web::dev::ServerHandle;
 use actix_web::web::{Data, ServiceConfig};
 use anyhow::Context;
+use chrono::TimeDelta;
 use rand::rngs::{StdRng, SysRng};
 use rand::{Rng, SeedableRng};
 use secrecy::zeroize::Zeroizing;
@@ -29,6 +30,9 @@ use crate::domain::lease::NodeId;
 use crate::engine::whatsapp::{self, WhatsApp};
 use crate::lifecycle::Lifecycle;
 use crate::limit::Ticks;
+use crate::media::fetch::Fetcher;
+use crate::media::library::Library;
+use crate::outside::target::Guard;
 use crate::store::embedded::Embedded;
 use crate::store::event::{Keeper, Lookout};
 use crate::store::vault::Vault;
@@ -116,6 +120,14 @@ impl Application {
         let _ = cluster.tenures().wait_for(Option::is_some).await;
 
         let config = Arc::new(config);
+        let library = Arc::new(Library::open(&config.media, &data_dir, store.clone(), Arc::clone(&vault))?);
+        let media_upkeep = crate::media::upkeep::Upkeep {
+            library: Arc::clone(&library),
+            clock: Arc::clone(&clock),
+            retention: TimeDelta::from_std(config.media.retention).unwrap_or(TimeDelta::MAX),
+        };
+        lifecycle.tasks.spawn(media_upkeep.run(lifecycle.stop.clone()));
+
         let supervisor = Supervisor::spawn(
             SupervisorDeps {
                 store: store.clone(),
@@ -124,6 +136,7 @@ impl Application {
                 config: Arc::clone(&config),
                 cluster: cluster.clone(),
                 vault: Arc::clone(&vault),
+                library: Arc::clone(&library),
                 seed: rng.next_u64(),
             },
             &lifecycle.tasks,
@@ -137,6 +150,8 @@ impl Application {
             config: &config,
             store: store.clone(),
             vault: Arc::clone(&vault),
+            fetcher: fetcher(&config.media, &library)?,
+            library,
             sessions: Arc::new(supervisor),
             forwarder: Forwarder::new(forward_timeout(&config.engine), secret)?,
             clock: Arc::clone(&clock),
@@ -336,6 +351,13 @@ fn listen(address: SocketAddr, key: &'static str) -> anyhow::Result<TcpListener>
         std::io::Result::Ok(socket.into())
     };
     bind().with_context(|| format!("{address} cannot be listened on ({key}); is another gateway running?"))
+}
+
+/// Fetches what an account wants sent, from where it may be fetched.
+fn fetcher(config: &config::Media, library: &Library) -> anyhow::Result<Fetcher> {
+    let allowed = config.allow_private.iter().filter_map(|text| crate::domain::network::Network::parse(text));
+    Fetcher::new(Guard::new(allowed), library.spool().clone(), Arc::new(SystemNames))
+        .context("the client for files of others cannot be made")
 }
 
 /// The address in links, as `https://host/path` without a slash at its end.

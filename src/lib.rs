@@ -12,10 +12,11 @@
 //!
 //! # Who may import whom
 //!
-//! `domain` knows nothing of ours; `qr` and `config` know `domain`; `telemetry`, `limit`, `store` and `engine` know
-//! `domain` and `config`; `cluster` adds `store`; `supervisor` adds `engine` and `cluster`; `api` adds `supervisor`,
-//! `limit` and `qr`; `app` and `cli` know everything. The sandbox knows only `domain` and `qr`, because the product
-//! must not be able to tell that it is talking to it. A test reads the imports and fails on any other.
+//! `domain` knows nothing of ours; `qr`, `config` and `outside` know `domain`; `telemetry`, `limit` and `store` know
+//! `domain` and `config`; `media` adds `store` and `outside`; `engine` adds `media`; `cluster` adds `store`; `supervisor`
+//! adds `engine` and `cluster`; `api` adds `supervisor`, `limit` and `qr`; `app` and `cli` know everything. The sandbox
+//! knows only `domain` and `qr`, because the product must not be able to tell that it is talking to it. A test reads the
+//! imports and fails on any other.
 
 pub mod api;
 pub mod app;
@@ -29,6 +30,8 @@ pub mod engine;
 pub mod fuzzing;
 pub mod lifecycle;
 pub mod limit;
+pub mod media;
+pub mod outside;
 pub mod qr;
 #[cfg(feature = "sandbox")]
 pub mod sandbox;

@@ -101,6 +101,9 @@ fn render(request: &HttpRequest, error: &ApiError, id: &str) -> HttpResponse {
         ApiError::MethodNotAllowed { allow } => {
             answer.insert_header((header::ALLOW, *allow));
         }
+        ApiError::RangeNotSatisfiable { length } => {
+            answer.insert_header((header::CONTENT_RANGE, format!("bytes */{length}")));
+        }
         _ => {}
     }
     if error.closes_connection() {

@@ -50,6 +50,18 @@ pub enum ApiError {
     /// The body is larger than the route takes; the connection is closed.
     #[error("The request body is larger than 64 KiB.")]
     BodyTooLarge,
+    /// The file is larger than files may be; the connection is closed.
+    #[error("The file is larger than the {max} bytes that are taken.")]
+    FileTooLarge {
+        /// How large they may be.
+        max: u64,
+    },
+    /// The file is not what it is to be sent as.
+    #[error("The file cannot be sent like this: {why}.")]
+    UnfitFile {
+        /// Why, in words that follow.
+        why: String,
+    },
     /// The body did not arrive in time; the connection is closed.
     #[error("The request body did not arrive in time.")]
     BodyTimeout,
@@ -186,6 +198,24 @@ pub enum ApiError {
     /// The first request with the idempotency key is still being served.
     #[error("A request with this Idempotency-Key is still being served. Retry after 2 s.")]
     IdempotencyKeyInUse,
+    /// There is no message of this id here, or it came without a file.
+    #[error("There is no file of this message.")]
+    MediaNotFound,
+    /// WhatsApp keeps files for some weeks only.
+    #[error("WhatsApp no longer has the file of this message.")]
+    MediaGone,
+    /// The file is none that can be given out.
+    #[error("The file of this message cannot be had: {why}.")]
+    MediaUnavailable {
+        /// Why, in words that follow.
+        why: String,
+    },
+    /// No part of the file is what was asked for.
+    #[error("The file is {length} bytes long: the Range that was asked for is beyond it.")]
+    RangeNotSatisfiable {
+        /// Its length.
+        length: u64,
+    },
     /// As many streams are open as may be.
     #[error("As many streams are open as {whose} may have. Close some, or retry after {DEFAULT_RETRY_AFTER} s.")]
     TooManyStreams {
@@ -271,6 +301,7 @@ fn failure_message(failure: &Failure) -> &'static str {
         Failure::Malformed => "WhatsApp did not understand it",
         Failure::UpstreamError => "WhatsApp's server failed",
         Failure::Refused => "WhatsApp refused it",
+        Failure::FileLost => "the file it was to bring is no longer here",
         Failure::Unsendable => "it could not be built or encrypted for its recipient",
     }
 }
@@ -290,7 +321,10 @@ impl ApiError {
             | Self::TokenNotFound
             | Self::WebhookNotFound
             | Self::AccountNotFound
-            | Self::MessageNotFound => StatusCode::NOT_FOUND,
+            | Self::MessageNotFound
+            | Self::MediaNotFound => StatusCode::NOT_FOUND,
+            Self::MediaGone => StatusCode::GONE,
+            Self::RangeNotSatisfiable { .. } => StatusCode::RANGE_NOT_SATISFIABLE,
             Self::TokenRotated
             | Self::LastAccountKey
             | Self::AccountHasInstances { .. }
@@ -298,11 +332,12 @@ impl ApiError {
             | Self::IdempotencyKeyInUse => StatusCode::CONFLICT,
             Self::MethodNotAllowed { .. } => StatusCode::METHOD_NOT_ALLOWED,
             Self::BodyTimeout => StatusCode::REQUEST_TIMEOUT,
-            Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::BodyTooLarge | Self::FileTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::UnsupportedMediaType | Self::UnfitFile { .. } => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::SessionStatus(_)
             | Self::IdempotencyKeyReused
             | Self::MessageFailed { .. }
+            | Self::MediaUnavailable { .. }
             | Self::GroupNotFound
             | Self::GroupForbidden => StatusCode::UNPROCESSABLE_ENTITY,
             Self::RateLimited(_) | Self::TooManyStreams { .. } | Self::UpstreamRateLimited => {
@@ -324,9 +359,9 @@ impl ApiError {
         match self {
             Self::NotFound => "not_found",
             Self::MethodNotAllowed { .. } => "method_not_allowed",
-            Self::BodyTooLarge => "payload_too_large",
+            Self::BodyTooLarge | Self::FileTooLarge { .. } => "payload_too_large",
             Self::BodyTimeout => "request_timeout",
-            Self::UnsupportedMediaType => "unsupported_media_type",
+            Self::UnsupportedMediaType | Self::UnfitFile { .. } => "unsupported_media_type",
             Self::MalformedBody(_) => "malformed_body",
             Self::ConflictingParameter { .. } => "conflicting_parameter",
             Self::Parameters(problems) if problems.iter().any(|problem| problem.missing) => "missing_parameter",
@@ -357,6 +392,10 @@ impl ApiError {
             Self::AccountHasInstances { .. } => "account_has_instances",
             Self::IdempotencyKeyReused => "idempotency_key_reused",
             Self::IdempotencyKeyInUse => "idempotency_key_in_use",
+            Self::MediaNotFound => "media_not_found",
+            Self::MediaGone => "media_gone",
+            Self::MediaUnavailable { .. } => "media_unavailable",
+            Self::RangeNotSatisfiable { .. } => "range_not_satisfiable",
             Self::UpstreamRefused { .. } => "upstream_refused",
             Self::TooManyStreams { .. } => "too_many_streams",
         }
@@ -378,8 +417,10 @@ impl ApiError {
             Self::NotFound
             | Self::MethodNotAllowed { .. }
             | Self::BodyTooLarge
+            | Self::FileTooLarge { .. }
             | Self::BodyTimeout
             | Self::UnsupportedMediaType
+            | Self::UnfitFile { .. }
             | Self::MalformedBody(_)
             | Self::ConflictingParameter { .. }
             | Self::Parameters(_)
@@ -397,6 +438,10 @@ impl ApiError {
             | Self::LastAccountKey
             | Self::AccountNotFound
             | Self::AccountHasInstances { .. }
+            | Self::MediaNotFound
+            | Self::MediaGone
+            | Self::MediaUnavailable { .. }
+            | Self::RangeNotSatisfiable { .. }
             | Self::MessageNotFound
             | Self::MessageNotRetriable { .. }
             | Self::MessageFailed { .. }
@@ -408,7 +453,7 @@ impl ApiError {
 
     /// Whether the rest of the request's body was left unread, so that the connection cannot be used again.
     pub fn closes_connection(&self) -> bool {
-        matches!(self, Self::BodyTooLarge | Self::BodyTimeout)
+        matches!(self, Self::BodyTooLarge | Self::FileTooLarge { .. } | Self::BodyTimeout)
     }
 }
 

@@ -7,19 +7,22 @@
 //! request by its passport, leaves them alone.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
 use actix_web::http::{Method, StatusCode};
 use actix_web::{HttpMessage, HttpRequest, HttpResponse};
 use bytes::Bytes;
 use tracing::{debug, warn};
+use uuid::Uuid;
 
 use crate::cluster::Owner;
-use crate::cluster::forward::{Carried, ForwardError, Forwarded};
+use crate::cluster::forward::{Carried, CarriedBody, ForwardError, Forwarded};
 use crate::cluster::passport::{FORWARDED, Origin, Subject};
 use crate::domain::instance::InstanceId;
 
 use super::error::ApiError;
+use super::extract::Parts;
 use super::state::ApiState;
 
 /// Where an instance is erased; the node that carried the request there forgets it too.
@@ -31,18 +34,29 @@ pub(super) const DELETE: &str = "/v2/session/delete";
 pub(super) struct Passage {
     /// Which instance it is about.
     pub(super) id: InstanceId,
-    /// The body that was read.
-    pub(super) body: Bytes,
+    /// Its body, if it was read to its end.
+    pub(super) body: Option<Cargo>,
     /// Whom it is from.
     pub(super) client: IpAddr,
     /// Whether it was carried here.
     pub(super) carried: bool,
 }
 
-/// Where a request that was read comes from.
-pub(super) fn origin(state: &ApiState, request: &HttpRequest, body: &[u8]) -> Origin {
+/// The body of a request that is carried.
+#[derive(Debug, Clone)]
+pub(super) enum Cargo {
+    /// It lies in memory.
+    Whole(Bytes),
+    /// A file of it lies on disk.
+    Parts(Parts),
+}
+
+/// Where a request comes from. A passport is good for a body that was read: of one that was not, nobody is believed, but
+/// it is not carried on either.
+pub(super) fn origin(state: &ApiState, request: &HttpRequest, body: Option<&[u8]>) -> Origin {
     let passport = request.headers().get(FORWARDED.as_str()).and_then(|value| value.to_str().ok());
     let Some(passport) = passport else { return Origin::Client };
+    let Some(body) = body else { return Origin::Expired };
     let subject = Subject { method: request.method().as_str(), path_and_query: path_and_query(request), body };
     let origin = state.forwarder.origin(passport, subject, state.clock.now());
     if origin == Origin::Expired {
@@ -67,7 +81,9 @@ pub(super) async fn answer(
         state.sessions.forget_owner(id);
         return Err(ApiError::Misdirected);
     }
-    let carried = carried(request, passage, request_id);
+    let Some(body) = passage.body.clone() else { return Err(ApiError::OwnerUnreachable) };
+    let boundary = state.uuid();
+    let carried = carried(request, passage, (body, boundary), request_id);
     state.meter.forwarded();
     let mut outcome = state.forwarder.send(carried.clone(), addr, state.clock.now()).await;
     if matches!(outcome, Err(ForwardError::Misdirected)) {
@@ -95,7 +111,7 @@ pub(super) async fn answer(
     }
 }
 
-fn carried(request: &HttpRequest, passage: Passage, request_id: &str) -> Carried {
+fn carried(request: &HttpRequest, passage: Passage, (cargo, boundary): (Cargo, Uuid), request_id: &str) -> Carried {
     // The two libraries are on different versions of the crate that defines these types.
     let mut headers = http::HeaderMap::with_capacity(request.headers().len() + 2);
     for (name, value) in request.headers() {
@@ -106,13 +122,25 @@ fn carried(request: &HttpRequest, passage: Passage, request_id: &str) -> Carried
     }
     let id = http::HeaderValue::from_str(request_id).expect("an id is made of visible ASCII");
     headers.insert(http::HeaderName::from_static("x-request-id"), id);
+    let body = match cargo {
+        Cargo::Whole(body) => CarriedBody::Whole(body),
+        Cargo::Parts(parts) => {
+            let content_type = parts.write(boundary).content_type;
+            let content_type = http::HeaderValue::from_str(&content_type).expect("a boundary is visible ASCII");
+            headers.insert(http::header::CONTENT_TYPE, content_type);
+            CarriedBody::Streamed(Arc::new(move || {
+                let written = parts.write(boundary);
+                (written.length, written.chunks)
+            }))
+        }
+    };
     // A HEAD travels as the GET whose head it wants: this node then leaves the body out, as it does with its own.
     let method = if request.method() == Method::HEAD { &Method::GET } else { request.method() };
     Carried {
         method: http::Method::from_bytes(method.as_str().as_bytes()).expect("a method is a method"),
         path_and_query: path_and_query(request).to_owned(),
         headers,
-        body: passage.body,
+        body,
         client: passage.client,
     }
 }

@@ -23,8 +23,9 @@ const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 /// Tells an answer that was given before.
 pub(super) const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 
-/// A handler that has not answered after this long died; its transactions are given up far sooner.
-const CLAIM: TimeDelta = TimeDelta::seconds(30);
+/// A handler that has not answered after this long died: none fetches a file for longer, and transactions are given up far
+/// sooner.
+const CLAIM: TimeDelta = TimeDelta::seconds(90);
 
 /// How long a secret within an answer is told again.
 pub(super) const SECRET_KEPT: TimeDelta = TimeDelta::minutes(10);

@@ -26,6 +26,7 @@ pub mod groups;
 pub mod health;
 mod idempotency;
 mod keyring;
+pub mod media;
 pub mod messages;
 pub mod metrics;
 pub mod openapi;

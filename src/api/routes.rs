@@ -7,7 +7,7 @@ use actix_web::{FromRequest, Handler, HttpRequest, HttpResponse, Resource, Respo
 use super::error::ApiError;
 use super::extract::drain;
 use super::{
-    about, account, admin, audit, auth, chats, contacts, cors, docs, events, forward, groups, health, messages,
+    about, account, admin, audit, auth, chats, contacts, cors, docs, events, forward, groups, health, media, messages,
     metrics, openapi, send, session, webhooks,
 };
 
@@ -119,6 +119,13 @@ pub(super) fn add(config: &mut Routes<'_>) {
         )
         .service(route("/v2/session/token/rotate", POST, session::token::rotate))
         .service(route("/v2/send/text", CONTROL, send::text::text))
+        .service(route("/v2/send/image", POST, send::files::image))
+        .service(route("/v2/send/video", POST, send::files::video))
+        .service(route("/v2/send/voice", POST, send::files::voice))
+        .service(route("/v2/send/audio", POST, send::files::audio))
+        .service(route("/v2/send/pdf", POST, send::files::pdf))
+        .service(route("/v2/send/document", POST, send::files::document))
+        .service(route("/v2/send/sticker", POST, send::files::sticker))
         .service(route("/v2/send/location", POST, send::location::location))
         .service(route("/v2/send/contact", POST, send::contact::contact))
         .service(route("/v2/send/poll", POST, send::poll::poll))
@@ -157,6 +164,7 @@ pub(super) fn add(config: &mut Routes<'_>) {
                 .on(REVOKE, account::keys::revoke),
         )
         .service(route("/v2/account/keys/rotate", POST, account::keys::rotate))
+        .service(route("/v2/media/{message_id}", GET, media::show::show))
         .service(route("/v2/contacts/erase", POST, contacts::erase::erase))
         .service(route("/v2/events", GET, events::read::read))
         .service(route("/v2/audit", GET, audit::page));

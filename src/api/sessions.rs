@@ -10,12 +10,14 @@ use crate::cluster::Owner;
 use crate::domain::chat_id::ChatId;
 use crate::domain::instance::InstanceId;
 use crate::domain::link_code::LinkCode;
+use crate::domain::media_reference::MediaReference;
 use crate::domain::passkey::PasskeyAnswer;
 use crate::domain::phone_number::PhoneNumber;
 use crate::domain::qr_code::QrCode;
 use crate::domain::session::{SessionView, Status};
+use crate::media::spool::{Arriving, Spooled};
 use crate::store::StoreError;
-use crate::supervisor::{LogoutOutcome, PasskeyRefusal, QrRefusal, Supervisor, SupervisorError};
+use crate::supervisor::{FileRefusal, LogoutOutcome, PasskeyRefusal, QrRefusal, Supervisor, SupervisorError};
 
 mod sending;
 
@@ -71,6 +73,14 @@ pub trait Sessions: Sending + Directory + Send + Sync + 'static {
         statuses: &[Status],
         timeout: Duration,
     ) -> Result<SessionView, SupervisorError>;
+
+    /// Brings the encrypted file of a message.
+    async fn download(
+        &self,
+        id: InstanceId,
+        reference: &MediaReference,
+        into: Arriving,
+    ) -> Result<Spooled, FileRefusal>;
 
     /// Who must be asked about an instance.
     async fn owner_of(&self, id: InstanceId) -> Result<Owner, StoreError>;
@@ -149,6 +159,15 @@ impl Sessions for Supervisor {
         timeout: Duration,
     ) -> Result<SessionView, SupervisorError> {
         Self::wait_for(self, id, statuses, timeout).await
+    }
+
+    async fn download(
+        &self,
+        id: InstanceId,
+        reference: &MediaReference,
+        into: Arriving,
+    ) -> Result<Spooled, FileRefusal> {
+        Self::download(self, id, reference, into).await
     }
 
     async fn owner_of(&self, id: InstanceId) -> Result<Owner, StoreError> {

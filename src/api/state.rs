@@ -8,6 +8,7 @@ use chrono::TimeDelta;
 use parking_lot::{Mutex, RwLock};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
+use tokio::sync::Semaphore;
 use uuid::Uuid;
 
 use crate::cluster::forward::Forwarder;
@@ -16,6 +17,8 @@ use crate::domain::account::AccountId;
 use crate::domain::clock::Clock;
 use crate::domain::instance::InstanceId;
 use crate::limit::{AddressKey, KeyedLimiter, Policy, Ticks};
+use crate::media::fetch::Fetcher;
+use crate::media::library::Library;
 use crate::store::vault::Vault;
 use crate::store::{Store, StoreError, instance};
 use crate::telemetry::metrics::HttpMeter;
@@ -30,6 +33,9 @@ use super::sessions::Sessions;
 use super::stream::Streams;
 use super::tokens::{LOOKUP, Tokens};
 
+/// Bodies of a file in base64 that are in memory at one time.
+const LARGE_BODIES: usize = 2;
+
 /// Instances whose account is remembered at once.
 const MAX_OWNERS: usize = 65_536;
 
@@ -41,6 +47,10 @@ pub struct ApiParts<'a> {
     pub store: Store,
     /// What secrets that are told again are sealed with.
     pub vault: Arc<Vault>,
+    /// The files of messages.
+    pub library: Arc<Library>,
+    /// Fetches files from addresses.
+    pub fetcher: Fetcher,
     /// The running sessions.
     pub sessions: Arc<dyn Sessions>,
     /// The way to other nodes.
@@ -63,6 +73,8 @@ pub struct ApiParts<'a> {
 pub struct ApiState {
     pub(crate) store: Store,
     pub(crate) vault: Arc<Vault>,
+    pub(crate) library: Arc<Library>,
+    pub(crate) fetcher: Fetcher,
     pub(crate) sessions: Arc<dyn Sessions>,
     pub(crate) forwarder: Forwarder,
     pub(crate) clock: Arc<dyn Clock>,
@@ -83,6 +95,8 @@ pub struct ApiState {
     pub(crate) failures: KeyedLimiter<AddressKey>,
     pub(crate) trusted_proxies: TrustedProxies,
     pub(in crate::api) rounds: Rounds,
+    /// Bodies that are read into memory although they are large.
+    pub(crate) large_bodies: Semaphore,
     pub(in crate::api) streams: Arc<Streams>,
     /// The web origins whose pages may read answers.
     pub(crate) origins: Origins,
@@ -120,6 +134,8 @@ impl ApiState {
             trusted_proxies: TrustedProxies::parse(&parts.config.server.trusted_proxies)?,
             store: parts.store,
             vault: parts.vault,
+            library: parts.library,
+            fetcher: parts.fetcher,
             sessions: parts.sessions,
             forwarder: parts.forwarder,
             clock: parts.clock,
@@ -132,6 +148,7 @@ impl ApiState {
             webhooks_per_account: limits.webhooks_per_account,
             source_url: parts.config.server.source_url.clone(),
             rounds: Rounds::default(),
+            large_bodies: Semaphore::new(LARGE_BODIES),
             streams: Arc::new(Streams::new(&parts.config.events)),
             origins: Origins::default(),
             owners: RwLock::default(),

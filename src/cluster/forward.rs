@@ -3,9 +3,11 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
+use std::{fmt, io};
 
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
+use futures_util::stream::BoxStream;
 use http::{HeaderMap, HeaderName, Method, StatusCode, header};
 use tokio::runtime::Handle;
 use tokio::task::JoinError;
@@ -35,6 +37,30 @@ pub struct Forwarder {
     secret: Arc<NodeSecret>,
     /// Where connections live. On an HTTP worker's own they would end with that worker, under requests of others.
     runtime: Handle,
+    /// How long an owner may take to answer.
+    timeout: Duration,
+}
+
+/// Writes a body again: its length and its bytes.
+pub type Rewrite = Arc<dyn Fn() -> (u64, BoxStream<'static, io::Result<Bytes>>) + Send + Sync>;
+
+/// The body of a request to carry.
+#[derive(Clone)]
+pub enum CarriedBody {
+    /// All of it.
+    Whole(Bytes),
+    /// It is too long for that. No passport is good for it: the owner treats such a request as a client's, which it then
+    /// does not carry on.
+    Streamed(Rewrite),
+}
+
+impl fmt::Debug for CarriedBody {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Whole(_) => "Whole",
+            Self::Streamed(_) => "Streamed",
+        })
+    }
 }
 
 /// A request to carry.
@@ -46,8 +72,8 @@ pub struct Carried {
     pub path_and_query: String,
     /// All of its headers.
     pub headers: HeaderMap,
-    /// All of its body.
-    pub body: Bytes,
+    /// Its body.
+    pub body: CarriedBody,
     /// Whom it is from.
     pub client: IpAddr,
 }
@@ -91,7 +117,12 @@ impl Forwarder {
             .no_proxy()
             .build()
             .map_err(ForwardError::Build)?;
-        Ok(Self { client, secret: Arc::new(secret), runtime: Handle::current() })
+        Ok(Self { client, secret: Arc::new(secret), runtime: Handle::current(), timeout })
+    }
+
+    /// A body takes its time besides: a line of 1 MiB a second between nodes is slow.
+    fn patience(&self, length: u64) -> Duration {
+        self.timeout + Duration::from_secs(length / (1024 * 1024))
     }
 
     /// Where a request that came here is from, by the passport it shows.
@@ -110,13 +141,21 @@ impl Forwarder {
         strip(&mut headers);
         let unreachable = |error: reqwest::Error| ForwardError::Unreachable(error.without_url());
         let request = self.client.request(method, format!("http://{owner_addr}{path_and_query}")).headers(headers);
-        let mut request = request.body(body.clone()).build().map_err(unreachable)?;
+        let (request, signed) = match body {
+            CarriedBody::Whole(body) => (request.body(body.clone()), body),
+            CarriedBody::Streamed(rewrite) => {
+                let (length, chunks) = rewrite();
+                let request = request.header(header::CONTENT_LENGTH, length).timeout(self.patience(length));
+                (request.body(reqwest::Body::wrap_stream(chunks)), Bytes::new())
+            }
+        };
+        let mut request = request.build().map_err(unreachable)?;
         let passport = {
             // The request line as the owner will read it, which is not always as the client wrote it.
             let subject = Subject {
                 method: request.method().as_str(),
                 path_and_query: &request.url()[Position::BeforePath..Position::AfterQuery],
-                body: &body,
+                body: &signed,
             };
             self.secret.issue(subject, client, now)
         };

@@ -10,8 +10,8 @@ mod validate;
 
 pub use load::{ConfigError, Origin, Overrides, load};
 pub use sections::{
-    Config, Data, Database, Engine, Events, Limits, Log, LogFormat, MAX_LOOKUPS, Messages, Node, Operator, Server,
-    Session, Vault, Webhook,
+    Config, Data, Database, Engine, Events, Limits, Log, LogFormat, MAX_LOOKUPS, Media, Messages, Node, Operator,
+    Server, Session, Vault, Webhook,
 };
 
 /// The defaults, as the text users see.

@@ -30,6 +30,8 @@ pub struct Config {
     pub session: Session,
     /// `[node]`
     pub node: Node,
+    /// `[media]`
+    pub media: Media,
     /// `[events]`
     pub events: Events,
     /// `[webhook]`
@@ -212,6 +214,24 @@ pub struct Node {
     /// How often the truth is reread for what should run.
     #[serde(deserialize_with = "duration::deserialize")]
     pub reconcile_interval: Duration,
+}
+
+/// `[media]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Media {
+    /// The largest file that is taken, of a message that came in or of one to send, in bytes.
+    pub max_bytes: u64,
+    /// Where files of messages are kept, encrypted as WhatsApp encrypts them. Empty: a folder in the data folder; or a
+    /// bucket, as s3://bucket/prefix, with AWS_REGION, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and, for stores other than
+    /// Amazon's, AWS_ENDPOINT from the environment.
+    pub store: String,
+    /// A file is removed this long after it was brought here. It is brought again if it is asked for and WhatsApp still
+    /// has it.
+    #[serde(deserialize_with = "duration::deserialize")]
+    pub retention: Duration,
+    /// Files to send are fetched from the public internet only, and from these networks and addresses.
+    pub allow_private: Vec<String>,
 }
 
 /// `[events]`

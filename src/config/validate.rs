@@ -36,6 +36,7 @@ pub(super) fn validate(config: &Config) -> Result<(), Refused> {
     engine(config)?;
     session(config)?;
     node(config)?;
+    media(config)?;
     events(config)?;
     webhook(config)?;
     limits(config)?;
@@ -165,6 +166,19 @@ fn webhook(config: &Config) -> Result<(), Refused> {
     Ok(())
 }
 
+fn media(config: &Config) -> Result<(), Refused> {
+    let media = &config.media;
+    require(media.max_bytes > 0, "media.max_bytes", "it must be at least 1")?;
+    let store = media.store.is_empty()
+        || Url::parse(&media.store).is_ok_and(|url| url.scheme() == "s3" && url.has_host() && url.query().is_none());
+    require(store, "media.store", "it must be empty or look like s3://bucket/prefix")?;
+    for network in &media.allow_private {
+        let fits = Network::parse(network).is_some();
+        require(fits, "media.allow_private", "each must be an address or a network, as 10.1.0.0/16")?;
+    }
+    positive("media.retention", media.retention)
+}
+
 fn limits(config: &Config) -> Result<(), Refused> {
     let limits = &config.limits;
     for (key, number) in [
@@ -235,6 +249,10 @@ mod tests {
             ("webhook.concurrency", |c| c.webhook.concurrency = 0),
             ("webhook.timeout", |c| c.webhook.timeout = Duration::from_mins(1)),
             ("webhook.allow_private", |c| c.webhook.allow_private = vec!["everything".into()]),
+            ("media.max_bytes", |c| c.media.max_bytes = 0),
+            ("media.store", |c| c.media.store = "https://bucket.example".into()),
+            ("media.allow_private", |c| c.media.allow_private = vec!["example.com".into()]),
+            ("media.retention", |c| c.media.retention = Duration::ZERO),
             ("limits.qr_burst", |c| c.limits.qr_burst = 0),
             ("limits.messages_per_minute", |c| c.limits.messages_per_minute = 0),
             ("messages.ttl", |c| c.messages.ttl = Duration::from_hours(25)),

@@ -14,6 +14,7 @@ pub mod message_id;
 pub mod network;
 pub mod origin;
 pub mod outgoing;
+pub mod outgoing_file;
 pub mod passkey;
 pub mod payload;
 pub mod phone_number;

@@ -28,7 +28,7 @@ mod outgoing;
 pub mod whatsapp;
 
 pub use directory::{Directory, DirectoryError};
-pub use files::Files;
+pub use files::{DownloadError, Files, Uploaded};
 pub use outgoing::{Outgoing, SendError};
 
 /// Numbers the runs of this process.

@@ -140,6 +140,28 @@ async fn find<T: DeserializeOwned>(
     serde_json::from_slice(&plaintext).map(Some).map_err(EventError::Unreadable)
 }
 
+/// What the file of a message is called wherever it is kept: the keyed hash by which its reference is found.
+pub fn media_digest(cipher: &InstanceCipher, message_id: &str) -> [u8; 16] {
+    digest(cipher, MEDIA, message_id).try_into().expect("a digest has 16 bytes")
+}
+
+/// Of these files, the places of those to which no message refers any more.
+pub async fn unreferred(conn: &mut PgConnection, files: &[(InstanceId, [u8; 16])]) -> Result<Vec<usize>, StoreError> {
+    let (ids, digests): (Vec<String>, Vec<Vec<u8>>) =
+        files.iter().map(|(id, digest)| (id.as_str().to_owned(), digest.to_vec())).unzip();
+    let places = sqlx::query_scalar!(
+        r#"SELECT place AS "place!" FROM unnest($1::text[], $2::bytea[]) WITH ORDINALITY AS file (id, digest, place)
+           WHERE NOT EXISTS (SELECT FROM message_reference kept
+                             WHERE kept.instance_id = file.id AND kept.kind = 'media' AND kept.digest = file.digest)"#,
+        &ids,
+        &digests,
+    )
+    .fetch_all(conn)
+    .await
+    .map_err(StoreError::while_("look which files are referred to"))?;
+    Ok(places.into_iter().filter_map(|place| usize::try_from(place - 1).ok()).collect())
+}
+
 /// Erases what is kept of a chat's messages; how many.
 pub async fn erase_chat(
     conn: &mut PgConnection,

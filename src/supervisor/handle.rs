@@ -17,6 +17,7 @@ use crate::domain::instance::InstanceId;
 use crate::domain::lease::Fence;
 use crate::domain::session::{Desired, Event, LogoutEnd, Saved, SessionView, Status};
 use crate::engine::{Engine, EngineRun};
+use crate::media::library::Library;
 use crate::store::vault::Vault;
 use crate::store::{Store, StoreError, lease, node, session};
 use crate::telemetry::metrics::SessionMeter;
@@ -53,6 +54,8 @@ pub struct SupervisorDeps {
     pub cluster: Cluster,
     /// Seals profiles, events and messages.
     pub vault: Arc<Vault>,
+    /// Holds the files of messages.
+    pub library: Arc<Library>,
     /// What jitter is drawn from.
     pub seed: u64,
 }
@@ -94,7 +97,7 @@ impl Supervisor {
     ///
     /// When `token` fires every client is ended and every lease released; then the node resigns from the cluster.
     pub fn spawn(deps: SupervisorDeps, tracker: &TaskTracker, token: CancellationToken) -> Self {
-        let SupervisorDeps { store, engine, clock, config, cluster, vault, seed } = deps;
+        let SupervisorDeps { store, engine, clock, config, cluster, vault, library, seed } = deps;
         let meter = SessionMeter::default();
         let (gate, gate_task) = Gate::new(&config.session, Arc::clone(&clock), meter.clone());
         let deps = Arc::new(Deps {
@@ -102,6 +105,7 @@ impl Supervisor {
             engine,
             clock,
             vault,
+            library,
             rules: rules(&config),
             pace: pace(&config.limits),
             gate,

@@ -10,6 +10,7 @@ mod addresses;
 mod breaker;
 mod directory;
 mod error;
+mod files;
 mod gate;
 mod handle;
 mod link;
@@ -34,12 +35,14 @@ use crate::domain::clock::Clock;
 use crate::domain::outgoing::Pace;
 use crate::domain::session::Rules;
 use crate::engine::Engine;
+use crate::media::library::Library;
 use crate::store::Store;
 use crate::store::vault::Vault;
 use crate::telemetry::metrics::SessionMeter;
 
 pub use directory::DirectoryRefusal;
 pub use error::{ClientRefusal, LogoutOutcome, PasskeyRefusal, QrRefusal, QrRefusalKind, SupervisorError};
+pub use files::FileRefusal;
 pub use handle::{Census, Supervisor, SupervisorDeps};
 pub use messages::{Kept, Letter, PaceView, SendRefusal, takes_messages};
 pub use qr::{Verdict, verdict};
@@ -50,6 +53,7 @@ struct Deps {
     engine: Arc<dyn Engine>,
     clock: Arc<dyn Clock>,
     vault: Arc<Vault>,
+    library: Arc<Library>,
     rules: Rules,
     /// How fast an instance sends unless its owner chose otherwise.
     pace: Pace,

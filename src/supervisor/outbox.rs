@@ -16,10 +16,12 @@ use tracing::{debug, info, warn};
 use crate::domain::instance::InstanceId;
 use crate::domain::lease::Fence;
 use crate::domain::message_id::MessageId;
-use crate::domain::outgoing::{Failure, Message};
+use crate::domain::outgoing::{Content, Failure, Message};
+use crate::domain::outgoing_file::Placed;
 use crate::domain::receipt::Level;
-use crate::engine::{EngineRun, SendError};
-use crate::store::outbound::{self, OutboundError, Unsent, Waiting};
+use crate::engine::{EngineError, EngineRun, SendError, Uploaded};
+use crate::media::library::LibraryError;
+use crate::store::outbound::{self, Outbound, OutboundError, Unsent, Waiting};
 use crate::store::{StoreError, lease};
 
 use super::Deps;
@@ -103,6 +105,8 @@ enum TurnError {
     Store(#[from] StoreError),
     #[error("the instance's key could not be read")]
     Vault(#[from] crate::store::vault::VaultError),
+    #[error("the file of a message could not be read")]
+    Library(#[from] LibraryError),
 }
 
 impl Outbox {
@@ -145,7 +149,7 @@ impl Outbox {
         let mut conn = self.deps.store.acquire().await?;
         let next = outbound::next(&mut conn, self.id).await?;
         drop(conn);
-        let Some(Waiting { id, is_sending, due_at, expires_at }) = next else { return Ok(After::Idle) };
+        let Some(Waiting { id, is_sending, has_file, due_at, expires_at }) = next else { return Ok(After::Idle) };
         let now = self.deps.clock.now();
         if is_sending {
             // Another connection's, or another process's, that ended before it knew.
@@ -156,8 +160,18 @@ impl Outbox {
         } else if due_at > now {
             return Ok(After::Until(due_at.min(expires_at)));
         } else {
+            // Uploaded before the message is in hand: should the process end meanwhile, it certainly was not sent.
+            let placed = match if has_file { self.upload(&id).await? } else { Upload::Done(None) } {
+                Upload::Done(placed) => placed,
+                Upload::Failed(unsent) => return self.put_off(&id, unsent).await,
+            };
             match self.take(&id).await? {
-                Taken::Message(message) => return self.send(id, message).await,
+                Taken::Message(mut message) => {
+                    if let Content::File { placed: place, .. } = &mut message.content {
+                        *place = placed;
+                    }
+                    return self.send(id, message).await;
+                }
                 Taken::Unreadable => self.lay_down(&id, Unsent::Failed(Failure::Unsendable)).await?,
                 Taken::Gone => {}
             }
@@ -190,11 +204,56 @@ impl Outbox {
         Ok(taken)
     }
 
+    /// Puts the file of a message where its receivers will find it.
+    async fn upload(&mut self, id: &MessageId) -> Result<Upload, TurnError> {
+        let library = &self.deps.library;
+        let mut conn = self.deps.store.acquire().await?;
+        let cipher = self.deps.vault.cipher(&mut conn, self.id).await?;
+        let found = outbound::find(&mut conn, &cipher, self.id, id).await;
+        drop(conn);
+        let file = match found {
+            Ok(Some(Outbound { message: Message { content: Content::File { file, .. }, .. }, .. })) => file,
+            // Whoever takes the message in hand sees what is wrong with it.
+            Ok(_) | Err(OutboundError::Sealed(_) | OutboundError::Unreadable(_)) => return Ok(Upload::Done(None)),
+            Err(OutboundError::Store(error)) => return Err(error.into()),
+        };
+        let Some(encrypted) = library.collect(self.id, id.as_str()).await? else {
+            return Ok(Upload::Failed(Unsent::Failed(Failure::FileLost)));
+        };
+        let uploading = self.client.upload(&encrypted, file.kind.media_kind(), &file.enc_sha256);
+        let uploaded = tokio::select! {
+            uploaded = uploading => uploaded,
+            () = self.closing.cancelled() => return Ok(Upload::Failed(Unsent::Queued)),
+        };
+        match uploaded {
+            Ok(Uploaded { url, direct_path }) => Ok(Upload::Done(Some(Placed { url, direct_path }))),
+            Err(EngineError::Refused { cause, .. }) => {
+                info!(instance.id = %self.id, message.id = %id, %cause, "WhatsApp did not take the file of a message");
+                Ok(Upload::Failed(Unsent::Failed(Failure::Refused)))
+            }
+            Err(_) => {
+                Ok(Upload::Failed(self.unsent(id, &SendError::NotSent { cause: "its file could not be uploaded" })))
+            }
+        }
+    }
+
+    /// A message whose file was not uploaded waits in its place, or is given up.
+    async fn put_off(&self, id: &MessageId, unsent: Unsent) -> Result<After, TurnError> {
+        if unsent == Unsent::Queued {
+            return Ok(After::Until(self.deps.clock.now() + PAUSE));
+        }
+        self.write_down(id, Fate::Unsent(unsent)).await?;
+        Ok(After::Next)
+    }
+
     async fn send(&mut self, id: MessageId, message: Message) -> Result<After, TurnError> {
         let unsent = match self.client.send(&id, &message).await {
             Ok(at) => {
                 self.write_down(&id, Fate::Sent(at)).await?;
                 self.failed = None;
+                if message.content.has_file() {
+                    self.discard(&id).await;
+                }
                 return Ok(After::Next);
             }
             Err(error) => self.unsent(&id, &error),
@@ -202,6 +261,18 @@ impl Outbox {
         self.write_down(&id, Fate::Unsent(unsent)).await?;
         // Queued again: the connection is about to end, or is alive and deserves a moment.
         Ok(if unsent == Unsent::Queued { After::Until(self.deps.clock.now() + PAUSE) } else { After::Next })
+    }
+
+    /// The file of a message that was sent is WhatsApp's from now on. Where it cannot be removed, its time will be over.
+    async fn discard(&self, id: &MessageId) {
+        if let Err(error) = self.deps.library.discard(self.id, id.as_str()).await {
+            debug!(
+                instance.id = %self.id,
+                message.id = %id,
+                error = &error as &dyn std::error::Error,
+                "the file of a message that was sent stays for a day"
+            );
+        }
     }
 
     /// What a message that was not sent comes to.
@@ -232,7 +303,7 @@ impl Outbox {
             let error = match written {
                 Ok(()) => return Ok(()),
                 Err(error @ TurnError::LeaseLost) => return Err(error),
-                Err(error @ (TurnError::Store(_) | TurnError::Vault(_))) => error,
+                Err(error @ (TurnError::Store(_) | TurnError::Vault(_) | TurnError::Library(_))) => error,
             };
             tokio::select! {
                 biased;
@@ -274,6 +345,14 @@ enum Fate {
     /// It was acknowledged, then.
     Sent(DateTime<Utc>),
     Unsent(Unsent),
+}
+
+/// What became of the file of a message.
+enum Upload {
+    /// It lies there; `None` if the message has none after all.
+    Done(Option<Placed>),
+    /// The message waits on, or is given up.
+    Failed(Unsent),
 }
 
 /// What was found where a message waited.

@@ -10,5 +10,6 @@ pub mod outbox;
 pub mod schedule;
 pub mod sender;
 pub mod signature;
-pub mod target;
 pub mod upkeep;
+
+pub use crate::outside::target;

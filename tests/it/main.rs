@@ -31,6 +31,8 @@ mod imports;
 #[cfg(feature = "sandbox")]
 mod links;
 #[cfg(feature = "sandbox")]
+mod media;
+#[cfg(feature = "sandbox")]
 mod metrics;
 #[cfg(feature = "sandbox")]
 mod onboarding;

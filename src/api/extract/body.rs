@@ -55,6 +55,29 @@ pub(super) async fn fields(headers: &HeaderMap, body: &Bytes) -> Result<Fields, 
     }
 }
 
+/// A body of which some has been read.
+pub(super) enum Begun {
+    /// All of it.
+    Whole(Bytes),
+    /// As much as other routes take, and more is to come.
+    Longer(BytesMut),
+}
+
+/// Reads the body to its end, or as far as other routes would take it.
+pub(super) async fn begin(payload: &mut Payload) -> Result<Begun, ApiError> {
+    let reading = async {
+        let mut body = BytesMut::new();
+        while let Some(chunk) = payload.next().await {
+            body.extend_from_slice(&chunk.map_err(|_| ApiError::MalformedBody("it ended before its length"))?);
+            if body.len() > LIMIT {
+                return Ok(Begun::Longer(body));
+            }
+        }
+        Ok(Begun::Whole(body.freeze()))
+    };
+    tokio::time::timeout(PATIENCE, reading).await.unwrap_or(Err(ApiError::BodyTimeout))
+}
+
 /// Reads the body to its end, unless it is too large or too slow.
 pub(super) async fn read(payload: &mut Payload) -> Result<Bytes, ApiError> {
     if matches!(payload, Payload::None) {
@@ -81,7 +104,7 @@ async fn read_to_end(payload: &mut Payload) -> Result<Bytes, ApiError> {
 }
 
 /// What a body is written in.
-enum Format<'a> {
+pub(super) enum Format<'a> {
     Json,
     Form,
     /// With the whole `Content-Type`, which names the boundary.
@@ -91,7 +114,7 @@ enum Format<'a> {
 impl<'a> Format<'a> {
     /// A body without a type, or `text/plain`, is read as JSON: that is what a browser's
     /// `fetch(…, {body: JSON.stringify(…)})` sends.
-    fn of(headers: &'a HeaderMap) -> Option<Self> {
+    pub(super) fn of(headers: &'a HeaderMap) -> Option<Self> {
         let encoded = headers.get(CONTENT_ENCODING).is_some_and(|encoding| encoding != "identity");
         if encoded {
             return None;

@@ -16,7 +16,7 @@ use tracing::{Span, field};
 
 use crate::api::connection::Connection;
 use crate::api::error::ApiError;
-use crate::api::forward::{self, Passage};
+use crate::api::forward::{self, Cargo, Passage};
 use crate::api::state::ApiState;
 use crate::api::tokens::{Caller, LOOKUP, Unresolved};
 use crate::cluster::Owner;
@@ -30,6 +30,7 @@ use crate::store::link;
 use super::accept::Accept;
 use super::body;
 use super::parameters::Parameters;
+use super::parts::Parts;
 use super::read::{Read, Target};
 
 /// A request on its way: who calls, from where, with which parameters. Extracting it makes the checks 1 to 3 of the
@@ -42,7 +43,10 @@ pub struct Call {
     /// From where, also if another node carried the request here.
     pub client: IpAddr,
     request: HttpRequest,
-    body: Bytes,
+    /// `None` if it is a file that does not lie in memory.
+    body: Option<Bytes>,
+    /// The body, if it is such a file.
+    parts: Option<Parts>,
     parameters: Parameters,
     origin: Origin,
 }
@@ -57,24 +61,7 @@ impl FromRequest for Call {
         Box::pin(async move {
             let body = body::read(&mut payload).await?;
             let parameters = Parameters::of(request.headers(), request.query_string(), &body).await?;
-            let state =
-                request.app_data::<Data<ApiState>>().cloned().expect("every route is configured with the state");
-            let origin = forward::origin(&state, &request, &body);
-            let client = match origin {
-                Origin::Node(client) => client,
-                Origin::Client | Origin::Expired => state.trusted_proxies.client_address(&request),
-            };
-            let caller = authenticate(&state, &parameters).await.map_err(|refusal| match (refusal, origin) {
-                // The node it was carried from has let this client through; that it failed here is no guess of theirs.
-                (Refusal::Credential, Origin::Node(_)) => ApiError::Unauthorized,
-                (Refusal::Guesses, Origin::Node(_)) => ApiError::Busy,
-                (refusal, _) => refuse(&state, client, refusal),
-            })?;
-            let call = Self { state, caller, client, request, body, parameters, origin };
-            if !matches!(origin, Origin::Node(_)) {
-                call.within(call.caller.limiter.check())?;
-            }
-            Ok(call)
+            Self::admit(request, Some(body), parameters).await
         })
     }
 }
@@ -151,6 +138,42 @@ pub(super) fn within(
 }
 
 impl Call {
+    /// Lets a request proceed whose parameters are read; without a body, the body is a file that does not lie in memory.
+    pub(super) async fn admit(
+        request: HttpRequest,
+        body: Option<Bytes>,
+        parameters: Parameters,
+    ) -> Result<Self, ApiError> {
+        let state = request.app_data::<Data<ApiState>>().cloned().expect("every route is configured with the state");
+        let origin = forward::origin(&state, &request, body.as_deref());
+        let client = match origin {
+            Origin::Node(client) => client,
+            Origin::Client | Origin::Expired => state.trusted_proxies.client_address(&request),
+        };
+        let caller = authenticate(&state, &parameters).await.map_err(|refusal| match (refusal, origin) {
+            // The node it was carried from has let this client through; that it failed here is no guess of theirs.
+            (Refusal::Credential, Origin::Node(_)) => ApiError::Unauthorized,
+            (Refusal::Guesses, Origin::Node(_)) => ApiError::Busy,
+            (refusal, _) => refuse(&state, client, refusal),
+        })?;
+        let call = Self { state, caller, client, request, body, parts: None, parameters, origin };
+        if !matches!(origin, Origin::Node(_)) {
+            call.within(call.caller.limiter.check())?;
+        }
+        Ok(call)
+    }
+
+    /// The file has come.
+    pub(super) fn attach(&mut self, parts: Parts) {
+        self.parts = Some(parts);
+    }
+
+    /// The rest of the body has come.
+    pub(super) fn replace(&mut self, body: Bytes, parameters: Parameters) {
+        self.body = Some(body);
+        self.parameters = parameters;
+    }
+
     /// The parameters.
     pub fn read(&self) -> Read<'_> {
         Read::new(&self.parameters)
@@ -246,7 +269,11 @@ impl Call {
             return Err(ApiError::Forbidden { needs });
         }
         let carried = self.origin != Origin::Client;
-        let passage = Passage { id, body: self.body.clone(), client: self.client, carried };
+        let body = match (&self.body, &self.parts) {
+            (Some(body), _) => Some(Cargo::Whole(body.clone())),
+            (None, parts) => parts.clone().map(Cargo::Parts),
+        };
+        let passage = Passage { id, body, client: self.client, carried };
         self.request.extensions_mut().insert(passage);
         match self.state.sessions.owner_of(id).await? {
             Owner::Here | Owner::Nobody => Ok(id),

@@ -1,8 +1,7 @@
 //! `multipart/form-data` (RFC 7578), as far as it holds text: a field is a parameter like any other.
 //!
-//! The routes of today take no media, so a body is small, is read whole, and may hold no file; a file is refused rather
-//! than dropped, because who sends one expects it to arrive. Fields are read one after the other and before any file,
-//! which is all that a route with media will need of a body that is still arriving.
+//! A body without a file is small and is read whole; a file is refused rather than dropped, because who sends one expects
+//! it to arrive. Routes that take one read their body as it arrives ([`super::file`]).
 
 use std::convert::Infallible;
 use std::future::ready;
@@ -29,14 +28,18 @@ pub(super) async fn fields(content_type: &str, body: Bytes) -> Result<Vec<(Strin
             Some(nameless) if nameless && value.is_empty() => continue,
             Some(_) => return Err(ApiError::MalformedBody("it holds a file, and this route takes none")),
         }
-        let value = String::from_utf8(value.into()).map_err(|_| ApiError::MalformedBody("a field is not UTF-8"))?;
-        fields.push((name, value));
+        fields.push((name, text(value.into())?));
     }
     Ok(fields)
 }
 
+/// A field's value.
+pub(super) fn text(value: Vec<u8>) -> Result<String, ApiError> {
+    String::from_utf8(value).map_err(|_| ApiError::MalformedBody("a field is not UTF-8"))
+}
+
 #[expect(clippy::needless_pass_by_value, reason = "for `map_err`")]
-fn malformed(error: multer::Error) -> ApiError {
+pub(super) fn malformed(error: multer::Error) -> ApiError {
     match error {
         multer::Error::IncompleteFieldData { .. }
         | multer::Error::IncompleteHeaders

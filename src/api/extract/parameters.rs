@@ -28,7 +28,16 @@ pub struct Parameters {
 impl Parameters {
     /// Reads a request, taken apart.
     pub(crate) async fn of(headers: &HeaderMap, query: &str, body: &Bytes) -> Result<Self, ApiError> {
-        let fields = body::fields(headers, body).await?;
+        Self::with(headers, query, body::fields(headers, body).await?)
+    }
+
+    /// Reads a request whose body has not been read.
+    pub(super) fn without_body(headers: &HeaderMap, query: &str) -> Result<Self, ApiError> {
+        Self::with(headers, query, Fields::None)
+    }
+
+    /// Reads a request whose body has these fields.
+    pub(super) fn with(headers: &HeaderMap, query: &str, fields: Fields) -> Result<Self, ApiError> {
         let mut parameters = Self::default();
         parameters.take_headers(headers)?;
         for (name, value) in form_urlencoded::parse(query.as_bytes()) {

@@ -55,6 +55,15 @@ impl IntoResponses for Missing {
     }
 }
 
+/// What a route may answer that gives out a file.
+pub(in crate::api) struct OfFile;
+
+impl IntoResponses for OfFile {
+    fn responses() -> BTreeMap<String, RefOr<Response>> {
+        named(&[410, 416, 422])
+    }
+}
+
 /// Each status that is an error, what it is called under `components`, and the headers it has to itself.
 const ERRORS: &[(u16, &str, &str, &[&str])] = &[
     (400, "Bad Request", "BadRequest", &[]),
@@ -64,8 +73,10 @@ const ERRORS: &[(u16, &str, &str, &[&str])] = &[
     (405, "Method Not Allowed", "MethodNotAllowed", &["Allow"]),
     (408, "Request Timeout", "RequestTimeout", &[]),
     (409, "Conflict", "Conflict", &["Retry-After"]),
+    (410, "Gone", "Gone", &[]),
     (413, "Payload Too Large", "PayloadTooLarge", &[]),
     (415, "Unsupported Media Type", "UnsupportedMediaType", &[]),
+    (416, "Range Not Satisfiable", "RangeNotSatisfiable", &["Content-Range"]),
     (422, "Unprocessable Entity", "UnprocessableEntity", &["Retry-After"]),
     (429, "Too Many Requests", "TooManyRequests", &["Retry-After", "RateLimit", "RateLimit-Policy"]),
     (500, "Internal Server Error", "InternalServerError", &[]),

@@ -34,7 +34,8 @@ use crate::domain::event::Envelope;
 
 use super::respond::{self, Cached};
 use super::{
-    about, account, audit, auth, chats, contacts, docs, events, groups, health, messages, send, session, webhooks,
+    about, account, audit, auth, chats, contacts, docs, events, groups, health, media, messages, send, session,
+    webhooks,
 };
 
 pub(super) mod answers;
@@ -71,6 +72,13 @@ pub(super) use codes::ErrorCode;
         session::rate_limit::show,
         session::rate_limit::change,
         send::text::text,
+        send::files::image,
+        send::files::video,
+        send::files::voice,
+        send::files::audio,
+        send::files::pdf,
+        send::files::document,
+        send::files::sticker,
         send::location::location,
         send::contact::contact,
         send::poll::poll,
@@ -101,6 +109,7 @@ pub(super) use codes::ErrorCode;
         account::keys::mint,
         account::keys::revoke,
         account::keys::rotate,
+        media::show::show,
         contacts::erase::erase,
         events::read::read,
         audit::page,
@@ -128,7 +137,7 @@ pub(super) use codes::ErrorCode;
     tags(
         (name = "Linking", description = "Linking a device by QR code, by typing a code, by a page for others."),
         (name = "Sessions", description = "Instances and the life of their connection."),
-        (name = "Messages", description = "Sending, and what became of what was sent."),
+        (name = "Messages", description = "Sending, what became of what was sent, and the files of what came in."),
         (name = "Events", description = "What happened to an instance: a numbered log, read in pages or as it grows."),
         (name = "Webhooks", description = "Where an account is told of events; each request's body is an `Envelope`."),
         (name = "Contacts", description = "Whether numbers are on WhatsApp, pictures, and erasing what is stored of somebody."),

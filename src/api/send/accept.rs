@@ -89,14 +89,27 @@ impl Form {
         call.instance(self.target, Scope::Send).await
     }
 
-    /// Accepts the message that `content` makes, and answers. `asked` is what makes two requests the same besides what
-    /// this form holds; `content` is given the message that is answered.
+    /// Accepts the message that `content` makes, and answers.
     pub(in crate::api) async fn send(
         self,
         call: &Call,
         operation: &'static str,
-        (chat, asked): (ChatId, Value),
+        chat_and_asked: (ChatId, Value),
         content: impl FnOnce(Option<Quote>) -> Content,
+    ) -> Result<HttpResponse, ApiError> {
+        let nothing = async |_, _: &MessageId| Ok(());
+        self.send_prepared(call, operation, chat_and_asked, nothing, |(), quote| content(quote)).await
+    }
+
+    /// Accepts the message that `content` makes of what `prepare` gives, and answers. `asked` is what makes two requests the same besides what
+    /// this form holds; `content` is given the message that is answered.
+    pub(in crate::api) async fn send_prepared<T>(
+        self,
+        call: &Call,
+        operation: &'static str,
+        (chat, asked): (ChatId, Value),
+        prepare: impl AsyncFnOnce(InstanceId, &MessageId) -> Result<T, ApiError>,
+        content: impl FnOnce(T, Option<Quote>) -> Content,
     ) -> Result<HttpResponse, ApiError> {
         let id = self.instance(call).await?;
         let Self { target: _, key, ttl, over, reply_to } = self;
@@ -118,18 +131,26 @@ impl Form {
                 None => None,
             };
             let message_id = MessageId::generate(&mut call.state.rng());
+            let prepared = prepare(id, &message_id).await?;
             let queued =
                 Accepted::queued(message_id.to_string(), chat.to_string(), call.state.clock.now().timestamp_millis());
             let body = serde_json::to_string(&queued).expect("our documents have no keys but text");
             let kept = Answer { status: StatusCode::ACCEPTED.as_u16(), body, secret: None };
             let letter = Letter {
                 id: message_id,
-                message: Message { chat, content: content(quote) },
+                message: Message { chat, content: content(prepared, quote) },
                 ttl: ttl.unwrap_or(call.state.message_ttl),
                 over,
             };
             let kept = claim.held(call).map(|claim| Kept { claim, answer: kept });
+            let left = letter.message.content.has_file().then(|| letter.id.clone());
             let sent = call.state.sessions.send(id, letter, kept).await;
+            if let (Err(error), Some(message_id)) = (&sent, left)
+                && is_not_accepted(error)
+                && let Err(error) = call.state.library.discard(id, message_id.as_str()).await
+            {
+                tracing::debug!(error = &error as &dyn std::error::Error, "a file that is not sent stays for a day");
+            }
             sent.map_err(|error| refusal(error, call.state.clock.now()))
         };
         match sent.await {
@@ -140,6 +161,19 @@ impl Form {
                 Err(error)
             }
         }
+    }
+}
+
+/// Whether a refusal says for certain that the message is not in the outbox.
+fn is_not_accepted(refusal: &SendRefusal) -> bool {
+    match refusal {
+        SendRefusal::NotTaken { .. } | SendRefusal::TooFast { .. } | SendRefusal::ClaimLost => true,
+        SendRefusal::NotFound
+        | SendRefusal::NotRetriable { .. }
+        | SendRefusal::Unreachable
+        | SendRefusal::Supervisor(_)
+        | SendRefusal::Outbound(_)
+        | SendRefusal::Vault(_) => false,
     }
 }
 
@@ -162,6 +196,7 @@ async fn quoted(call: &Call, id: InstanceId, chat: &ChatId, reference: &Referenc
     let text = text.and_then(|content| match content {
         Content::Text { text, .. } | Content::Edit { text, .. } => Some(text),
         Content::Poll { poll, .. } => Some(poll.question),
+        Content::File { caption, .. } => caption,
         Content::Location { .. } | Content::Contact { .. } | Content::Reaction { .. } | Content::Revoke { .. } => None,
     });
     Ok(Quote { target, text })

@@ -3,10 +3,13 @@
 mod accept;
 pub mod contact;
 mod document;
+mod file;
+pub mod files;
 pub mod location;
 pub mod poll;
 pub mod reaction;
 pub mod seen;
+mod source;
 pub mod text;
 pub mod typing;
 

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::chat_id::ChatId;
 use crate::domain::message_id::MessageId;
+use crate::domain::outgoing_file::{OutgoingFile, Placed};
 use crate::domain::phone_number::PhoneNumber;
 
 /// Characters of a text.
@@ -74,6 +75,23 @@ pub enum Content {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         quote: Option<Quote>,
     },
+    /// A file.
+    File {
+        /// Which.
+        file: Box<OutgoingFile>,
+        /// Where it lies at WhatsApp: known once it is uploaded, and never stored.
+        #[serde(skip)]
+        placed: Option<Placed>,
+        /// The words below it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        caption: Option<Words>,
+        /// What it answers.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        quote: Option<Quote>,
+        /// Whom the words below it mention.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        mentions: Vec<ChatId>,
+    },
     /// An emoji on a message.
     Reaction {
         /// Which message.
@@ -96,6 +114,22 @@ pub enum Content {
         /// Which message.
         target: Target,
     },
+}
+
+impl Content {
+    /// Whether a file must be uploaded before it can be sent.
+    pub const fn has_file(&self) -> bool {
+        match self {
+            Self::File { .. } => true,
+            Self::Text { .. }
+            | Self::Location { .. }
+            | Self::Contact { .. }
+            | Self::Poll { .. }
+            | Self::Reaction { .. }
+            | Self::Edit { .. }
+            | Self::Revoke { .. } => false,
+        }
+    }
 }
 
 /// What is wrong with what is to be sent, in words that follow the parameter's name.
@@ -366,6 +400,7 @@ impl fmt::Debug for Content {
             Self::Location { .. } => "Location",
             Self::Contact { .. } => "Contact",
             Self::Poll { .. } => "Poll",
+            Self::File { .. } => "File",
             Self::Reaction { .. } => "Reaction",
             Self::Edit { .. } => "Edit",
             Self::Revoke { .. } => "Revoke",

@@ -42,6 +42,8 @@ words! {
         UpstreamError = "upstream_error",
         /// WhatsApp refused it for another reason.
         Refused = "refused",
+        /// The file it was to bring is no longer here.
+        FileLost = "file_lost",
         /// The message could not be built or encrypted for its recipient.
         Unsendable = "unsendable",
     }

@@ -27,6 +27,7 @@ use super::{Engine, EngineError, EngineRun, EventSender, RunSpec};
 pub mod backend;
 mod directory;
 mod files;
+mod http;
 mod inbox;
 mod listener;
 mod network;
@@ -40,9 +41,10 @@ pub use network::Network;
 pub use silence::SILENCED_TARGETS;
 
 use backend::Backend;
+use http::Http;
 use inbox::{Hook, Inbox, Signals};
 use listener::Listener;
-use network::{Dialer, Http};
+use network::Dialer;
 use run::{Keeping, Run};
 use runtime::RunRuntime;
 use version::Versions;
@@ -155,7 +157,9 @@ impl Engine for WhatsApp {
         let keeping = Keeping { spoiled, written: CancellationToken::new() };
         runtime.start(Signals::new(inbox, &bot.client(), said.signals).run(keeping.written.clone()));
         let heard = (listener, said.events);
-        Ok(Run::begin((spec.run_id, id), bot, heard, keeping, runtime, events, self.config.request_timeout))
+        let run = (spec.run_id, id);
+        let bot = (bot, self.http.clone());
+        Ok(Run::begin(run, bot, heard, keeping, runtime, events, self.config.request_timeout))
     }
 
     async fn linked(&self, instance_id: InstanceId) -> Result<Option<Profile>, EngineError> {

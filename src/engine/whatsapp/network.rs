@@ -11,9 +11,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 #[cfg(feature = "sandbox")]
 use url::Url;
-use wacore::net::{HttpClient, HttpRequest, HttpResponse, Transport, TransportEvent, TransportFactory};
+use wacore::net::{Transport, TransportEvent, TransportFactory};
 use whatsapp_rust::transport::TokioWebSocketTransportFactory;
 
+use super::http::Http;
 use super::listener::Listener;
 
 /// What the engine talks to.
@@ -61,64 +62,20 @@ impl Network {
         })
     }
 
-    /// The client's way to HTTP, shared by every run.
+    /// The client's way to HTTP, shared by every run. A request that brings nothing for `timeout` is given up.
     pub(super) fn http(&self, timeout: Duration) -> Http {
+        // Already installed is as good.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let builder = reqwest::Client::builder().timeout(timeout);
         match self {
             #[cfg(not(feature = "sandbox"))]
-            Self::Live => {
-                // Already installed is as good.
-                let _ = rustls::crypto::ring::default_provider().install_default();
-                Http { client: reqwest::Client::builder().https_only(true).timeout(timeout).build().ok() }
-            }
+            Self::Live => Http { client: builder.https_only(true).build().ok(), stall: timeout },
             #[cfg(feature = "sandbox")]
-            Self::Sandbox(_) => {
-                let _ = timeout;
-                Http::none()
+            Self::Sandbox(url) => {
+                let client = builder.no_proxy().redirect(reqwest::redirect::Policy::none()).build().ok();
+                Http { client, stall: timeout, port: url.port_or_known_default() }
             }
         }
-    }
-}
-
-/// HTTP for the client: its version look-up and, later, media. A sandbox build has none.
-#[derive(Debug, Clone)]
-pub(super) struct Http {
-    client: Option<reqwest::Client>,
-}
-
-impl Http {
-    /// No way to HTTP at all.
-    #[cfg(any(test, feature = "sandbox"))]
-    pub(super) fn none() -> Self {
-        Self { client: None }
-    }
-
-    /// The body of a page, as text.
-    pub(super) async fn text(&self, url: &str) -> Option<String> {
-        // WhatsApp gives the page to browsers only.
-        const AGENT: &str = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) \
-                             Chrome/131.0.0.0 Safari/537.36";
-        let request = self.client.as_ref()?.get(url).header("sec-fetch-site", "none").header("user-agent", AGENT);
-        request.send().await.ok()?.error_for_status().ok()?.text().await.ok()
-    }
-}
-
-#[async_trait]
-impl HttpClient for Http {
-    async fn execute(&self, request: HttpRequest) -> anyhow::Result<HttpResponse> {
-        let client = self.client.as_ref().ok_or_else(|| anyhow::anyhow!("this build has no way to HTTP"))?;
-        let method = reqwest::Method::from_bytes(request.method.as_bytes())?;
-        let mut builder = client.request(method, &request.url);
-        for (name, value) in &request.headers {
-            builder = builder.header(name, value);
-        }
-        if let Some(body) = request.body {
-            builder = builder.body(body);
-        }
-        // `without_url`: addresses of media hold tokens.
-        let response = builder.send().await.map_err(reqwest::Error::without_url)?;
-        let status_code = response.status().as_u16();
-        let body = response.bytes().await.map_err(reqwest::Error::without_url)?.to_vec();
-        Ok(HttpResponse { status_code, body })
     }
 }
 
@@ -170,13 +127,5 @@ mod tests {
             let network = Network::Sandbox(Url::parse(url).unwrap());
             assert_eq!(network.refusal().is_none(), usable, "{url}");
         }
-    }
-
-    #[tokio::test]
-    async fn a_sandbox_build_has_no_way_to_http() {
-        let network = Network::Sandbox(Url::parse("ws://127.0.0.1:8090/ws/chat").unwrap());
-        let http = network.http(Duration::from_secs(1));
-        assert!(http.execute(HttpRequest::get("http://127.0.0.1:1/")).await.is_err());
-        assert_eq!(http.text("http://127.0.0.1:1/").await, None);
     }
 }

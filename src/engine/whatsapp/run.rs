@@ -22,6 +22,7 @@ use crate::domain::passkey::PasskeyAnswer;
 use crate::domain::phone_number::PhoneNumber;
 use crate::engine::{EngineError, EngineEvent, EngineRun, EventSender, RunId, Tagged};
 
+use super::http::Http;
 use super::listener::Listener;
 use super::runtime::RunRuntime;
 
@@ -47,6 +48,7 @@ pub(super) struct Run {
     pub(super) id: RunId,
     pub(super) instance_id: InstanceId,
     pub(super) client: Arc<Client>,
+    pub(super) http: Http,
     pub(super) listener: Arc<Listener>,
     runtime: RunRuntime,
     ended: watch::Receiver<bool>,
@@ -58,7 +60,7 @@ impl Run {
     /// Lets the client run.
     pub(super) fn begin(
         (id, instance_id): (RunId, InstanceId),
-        bot: Bot,
+        (bot, http): (Bot, Http),
         (listener, said): (Arc<Listener>, mpsc::Receiver<EngineEvent>),
         keeping: Keeping,
         runtime: RunRuntime,
@@ -73,7 +75,7 @@ impl Run {
             Watcher { handle: bot.spawn(), spoiled: keeping.spoiled, listener: Arc::clone(&listener), ended: ended_tx };
         runtime.start(watcher.run());
         let written = keeping.written;
-        Arc::new(Self { id, instance_id, client, listener, runtime, ended, written, request_timeout })
+        Arc::new(Self { id, instance_id, client, http, listener, runtime, ended, written, request_timeout })
     }
 
     pub(super) fn client(&self) -> &Arc<Client> {
@@ -203,7 +205,7 @@ impl fmt::Debug for Run {
 }
 
 /// A request's failure in the engine's words.
-fn failed(action: &'static str, error: &IqError) -> EngineError {
+pub(super) fn failed(action: &'static str, error: &IqError) -> EngineError {
     match error {
         IqError::ServerError { code, .. } => EngineError::Refused { action, cause: format!("code {code}") },
         IqError::Timeout => EngineError::Unreachable { action, cause: "no answer in time".to_owned() },

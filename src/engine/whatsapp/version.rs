@@ -13,7 +13,7 @@ use tracing::{info, warn};
 
 use crate::domain::clock::Clock;
 
-use super::network::Http;
+use super::http::Http;
 
 /// A version as the client wants it: 2, 3000 and WhatsApp's revision.
 pub(super) type Version = (u32, u32, u32);

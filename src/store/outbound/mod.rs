@@ -72,6 +72,8 @@ pub struct Waiting {
     pub id: MessageId,
     /// It was being sent when somebody last looked after it.
     pub is_sending: bool,
+    /// A file must be uploaded first.
+    pub has_file: bool,
     /// Not before.
     pub due_at: DateTime<Utc>,
     /// Not from then on.
@@ -88,8 +90,9 @@ pub async fn insert(
 ) -> Result<(), StoreError> {
     let plaintext = serde_json::to_vec(message).expect("a message has no keys but text");
     sqlx::query!(
-        "INSERT INTO outbound_message (instance_id, id, chat, sealed, state, created_at, due_at, expires_at, changed_at)
-         VALUES ($1, $2, $3, $4, 'queued', $5, $6, $7, $5)",
+        "INSERT INTO outbound_message
+             (instance_id, id, chat, sealed, state, created_at, due_at, expires_at, changed_at, has_file)
+         VALUES ($1, $2, $3, $4, 'queued', $5, $6, $7, $5, $8)",
         instance.as_str(),
         id.as_str(),
         &chat_key(cipher, &message.chat)[..],
@@ -97,6 +100,7 @@ pub async fn insert(
         times.created_at,
         times.due_at,
         times.expires_at,
+        message.content.has_file(),
     )
     .execute(conn)
     .await
@@ -142,7 +146,7 @@ fn open(cipher: &InstanceCipher, id: &MessageId, sealed: &[u8]) -> Result<Messag
 pub async fn next(conn: &mut PgConnection, instance: InstanceId) -> Result<Option<Waiting>, StoreError> {
     let action = "look for a message to send";
     let row = sqlx::query!(
-        r#"SELECT id, state = 'sending' AS "is_sending!", due_at, expires_at FROM outbound_message
+        r#"SELECT id, state = 'sending' AS "is_sending!", has_file, due_at, expires_at FROM outbound_message
            WHERE instance_id = $1 AND state IN ('queued', 'sending') ORDER BY position LIMIT 1"#,
         instance.as_str(),
     )
@@ -151,7 +155,13 @@ pub async fn next(conn: &mut PgConnection, instance: InstanceId) -> Result<Optio
     .map_err(StoreError::while_(action))?;
     row.map(|row| {
         let id = MessageId::parse(&row.id).map_err(|_| StoreError::unreadable(action, "id"))?;
-        Ok(Waiting { id, is_sending: row.is_sending, due_at: row.due_at, expires_at: row.expires_at })
+        Ok(Waiting {
+            id,
+            is_sending: row.is_sending,
+            has_file: row.has_file,
+            due_at: row.due_at,
+            expires_at: row.expires_at,
+        })
     })
     .transpose()
 }

@@ -24,6 +24,9 @@ use wagate::domain::clock::ManualClock;
 use wagate::domain::instance::InstanceId;
 use wagate::domain::token::{Scope, Token, TokenKind};
 use wagate::limit::Ticks;
+use wagate::media::fetch::Fetcher;
+use wagate::media::library::Library;
+use wagate::outside::target::Guard;
 use wagate::store::account::{self, Account};
 use wagate::store::token::{self, Holder};
 use wagate::store::vault::Vault;
@@ -80,10 +83,15 @@ impl Gateway {
         configure(&mut config);
         let folder = tempfile::tempdir().unwrap();
         let vault = Arc::new(Vault::open(&config.vault, folder.path(), database.pool()).await.unwrap());
+        let library =
+            Library::open(&config.media, folder.path(), database.store().clone(), Arc::clone(&vault)).unwrap();
         let state = Data::new(
             ApiState::new(ApiParts {
                 config: &config,
                 store: database.store().clone(),
+                fetcher: Fetcher::new(Guard::default(), library.spool().clone(), Arc::new(SystemNames))
+                    .expect("a client is built"),
+                library: Arc::new(library),
                 vault: Arc::clone(&vault),
                 sessions: script.clone(),
                 clock: Arc::new(clock.clone()),

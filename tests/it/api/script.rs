@@ -12,15 +12,19 @@ use wagate::cluster::Owner;
 use wagate::domain::chat_id::ChatId;
 use wagate::domain::instance::InstanceId;
 use wagate::domain::link_code::LinkCode;
+use wagate::domain::media_reference::MediaReference;
 use wagate::domain::outgoing::Pace;
 use wagate::domain::passkey::PasskeyAnswer;
 use wagate::domain::phone_number::PhoneNumber;
 use wagate::domain::profile::Profile;
 use wagate::domain::qr_code::{QrCode, QrValue};
 use wagate::domain::session::{Desired, Liveness, SessionView, Status};
+use wagate::media::spool::{Arriving, Spooled};
 use wagate::store::StoreError;
 use wagate::store::outbound::Outbound;
-use wagate::supervisor::{LogoutOutcome, PasskeyRefusal, QrRefusal, QrRefusalKind, SupervisorError, Verdict, verdict};
+use wagate::supervisor::{
+    FileRefusal, LogoutOutcome, PasskeyRefusal, QrRefusal, QrRefusalKind, SupervisorError, Verdict, verdict,
+};
 
 mod directory;
 
@@ -257,6 +261,10 @@ impl Sessions for Script {
         let words: Vec<&str> = statuses.iter().map(|status| status.as_str()).collect();
         self.called(&format!("wait_for {} {}", words.join(","), timeout.as_secs()));
         self.found(id)
+    }
+
+    async fn download(&self, _: InstanceId, _: &MediaReference, _: Arriving) -> Result<Spooled, FileRefusal> {
+        Err(FileRefusal::Gone)
     }
 
     async fn owner_of(&self, _: InstanceId) -> Result<Owner, StoreError> {

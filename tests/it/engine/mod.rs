@@ -9,6 +9,8 @@ mod backend;
 mod client;
 mod conformance;
 #[cfg(feature = "sandbox")]
+mod files;
+#[cfg(feature = "sandbox")]
 mod silence;
 mod vault;
 

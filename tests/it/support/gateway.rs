@@ -132,6 +132,25 @@ impl Gateway {
         self.application.as_ref().expect("it runs").data_dir().to_owned()
     }
 
+    /// The encrypted files that the gateway keeps.
+    pub(crate) fn kept_files(&self) -> Vec<PathBuf> {
+        self.files("media/kept")
+    }
+
+    /// The encrypted files that wait to be sent.
+    pub(crate) fn left_files(&self) -> Vec<PathBuf> {
+        self.files("media/outgoing")
+    }
+
+    fn files(&self, folder: &str) -> Vec<PathBuf> {
+        let kept = Path::new(&self.config.data.dir).join(folder);
+        let folders = kept.read_dir().expect("it keeps files in a folder").map(|entry| entry.expect("it reads").path());
+        folders
+            .flat_map(|folder| folder.read_dir().expect("it reads"))
+            .map(|entry| entry.expect("it reads").path())
+            .collect()
+    }
+
     /// Stops the gateway in order and starts it again on the same database and address.
     pub(crate) async fn restart(&mut self) {
         self.application.take().expect("it runs").drain().await;

@@ -22,6 +22,10 @@ impl Network {
         Self { url: url.trim_end_matches('/').to_owned(), http: http() }
     }
 
+    pub(crate) fn url(&self) -> &str {
+        &self.url
+    }
+
     /// Sends a request; status and JSON body (null if there is none).
     pub(crate) async fn post(&self, path: &str, body: &Value) -> (StatusCode, Value) {
         let response = self.http.post(format!("{}{path}", self.url)).json(body).send().await.unwrap();

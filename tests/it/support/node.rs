@@ -17,6 +17,7 @@ use wagate::domain::clock::{Clock, ManualClock, SystemClock};
 use wagate::domain::instance::InstanceId;
 use wagate::domain::session::Desired;
 use wagate::engine::Engine;
+use wagate::media::library::Library;
 use wagate::store::vault::Vault;
 use wagate::store::{Store, lease, session};
 use wagate::supervisor::{Supervisor, SupervisorDeps};
@@ -76,14 +77,15 @@ impl TestNode {
             .await
             .expect("the node registers in time")
             .expect("the cluster lives");
-        let vault = vault(store).await;
+        let vault = Arc::new(vault(store).await);
         let deps = SupervisorDeps {
             store: store.clone(),
             engine,
             clock: Arc::new(clock.clone()),
             config: Arc::new(config),
             cluster: cluster.clone(),
-            vault: Arc::new(vault),
+            library: Arc::new(library(store, Arc::clone(&vault))),
+            vault,
             seed,
         };
         let supervisor = Supervisor::spawn(deps, &tracker, token.clone());
@@ -100,6 +102,12 @@ impl TestNode {
         self.tracker.close();
         tokio::time::timeout(PATIENCE, self.tracker.wait()).await.expect("the node stops in time");
     }
+}
+
+/// A library in a folder that is gone: nothing here has files.
+fn library(store: &Store, vault: Arc<Vault>) -> Library {
+    let folder = tempfile::tempdir().expect("a folder is made");
+    Library::open(&Config::defaults().media, folder.path(), store.clone(), vault).expect("the library opens")
 }
 
 /// Creates instances of one account, as the API's transaction does.

@@ -14,6 +14,7 @@ use wagate::domain::group::{Change, Changed, Group};
 use wagate::domain::instance::InstanceId;
 use wagate::domain::lease::Fence;
 use wagate::domain::link_code::{LinkCode, VALIDITY};
+use wagate::domain::media_reference::{MediaKind, MediaReference};
 use wagate::domain::message_id::MessageId;
 use wagate::domain::outgoing::{Message, Target, Typing};
 use wagate::domain::passkey::PasskeyAnswer;
@@ -21,9 +22,10 @@ use wagate::domain::phone_number::PhoneNumber;
 use wagate::domain::profile::Profile;
 use wagate::domain::qr_code::QrValue;
 use wagate::engine::{
-    Directory, DirectoryError, Engine, EngineError, EngineEvent, EngineRun, EventSender, Files, Outgoing, RunId,
-    RunSpec, SendError, Tagged,
+    Directory, DirectoryError, DownloadError, Engine, EngineError, EngineEvent, EngineRun, EventSender, Files,
+    Outgoing, RunId, RunSpec, SendError, Tagged, Uploaded,
 };
+use wagate::media::spool::{Arriving, Spooled};
 
 /// A WhatsApp for every node of a test.
 #[derive(Clone)]
@@ -275,7 +277,17 @@ fn no_group<T>(_: ()) -> Result<T, DirectoryError> {
 }
 
 #[async_trait]
-impl Files for ScriptedRun {}
+impl Files for ScriptedRun {
+    async fn download(&self, _: &MediaReference, _: Arriving) -> Result<Spooled, DownloadError> {
+        self.reach("give a file")?;
+        Err(DownloadError::Gone)
+    }
+
+    async fn upload(&self, _: &Spooled, _: MediaKind, _: &[u8]) -> Result<Uploaded, EngineError> {
+        self.reach("take a file")?;
+        Ok(Uploaded { url: "https://media.example/a".to_owned(), direct_path: "/a".to_owned() })
+    }
+}
 
 #[async_trait]
 impl EngineRun for ScriptedRun {

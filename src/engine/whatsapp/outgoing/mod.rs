@@ -5,6 +5,7 @@
 //! what nobody can know when the connection breaks: it is told as such, and never as "not sent".
 
 mod acks;
+mod file;
 mod write;
 
 use std::time::Duration;

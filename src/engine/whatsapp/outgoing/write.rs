@@ -24,6 +24,11 @@ pub(super) fn message(message: &Message, own: &str, now: DateTime<Utc>) -> Writt
         },
         Content::Contact { cards, quote } => contacts(cards, context(quote.as_ref(), &[])),
         Content::Poll { poll: content, secret, quote } => poll(content, secret, context(quote.as_ref(), &[])),
+        // One whose file was not uploaded is not handed to this client.
+        Content::File { placed: None, .. } => Written::default(),
+        Content::File { file, placed: Some(placed), caption, quote, mentions } => {
+            super::file::message((file, placed), caption.as_ref(), context(quote.as_ref(), mentions), now)
+        }
         Content::Reaction { target, emoji } => Written {
             reaction_message: MessageField::some(ReactionMessage {
                 key: MessageField::some(key(chat, own, target)),
