@@ -4,6 +4,8 @@
 mod api;
 #[cfg(feature = "sandbox")]
 mod cli;
+#[cfg(feature = "sandbox")]
+mod chaos;
 mod cluster;
 mod connecting;
 #[cfg(feature = "sandbox")]

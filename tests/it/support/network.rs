@@ -28,6 +28,13 @@ impl Network {
         (response.status(), response.json().await.unwrap_or_default())
     }
 
+    /// Reads a page of the control API.
+    pub(crate) async fn get(&self, path: &str) -> Value {
+        let response = self.http.get(format!("{}{path}", self.url)).send().await.unwrap();
+        assert_eq!(response.status(), StatusCode::OK);
+        response.json().await.unwrap()
+    }
+
     /// A new phone; its number.
     pub(crate) async fn phone(&self) -> String {
         let (status, phone) = self.post("/phones", &json!({})).await;
