@@ -3,9 +3,9 @@
 
 mod api;
 #[cfg(feature = "sandbox")]
-mod cli;
-#[cfg(feature = "sandbox")]
 mod chaos;
+#[cfg(feature = "sandbox")]
+mod cli;
 mod cluster;
 mod connecting;
 #[cfg(feature = "sandbox")]
