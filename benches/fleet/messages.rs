@@ -24,12 +24,12 @@ pub(super) async fn measure(messages: usize) {
     let house = House::start(&[
         ("WAGATE_LIMITS__API_PER_SECOND", "1000000"),
         ("WAGATE_LIMITS__MESSAGES_PER_MINUTE", "1000000"),
-        ("WAGATE_LIMITS__MESSAGE_BURST", "1000000"),
-        ("WAGATE_WEBHOOKS__ALLOW_PRIVATE", "127.0.0.0/8"),
+        ("WAGATE_LIMITS__MESSAGES_PER_DAY", "1000000"),
+        ("WAGATE_WEBHOOK__ALLOW_PRIVATE", "[\"127.0.0.0/8\"]"),
     ]);
     let (url, received) = receiver();
     let hook = house.post("/v2/webhooks", json!({ "url": url, "events": ["message"] })).await;
-    assert!(hook["id"].is_string(), "{hook}");
+    assert!(hook["webhook_id"].is_string(), "{hook}");
     let mut pairs = Vec::new();
     for number in 0..INSTANCES {
         let Linked { instance, number, .. } = house.link(number).await;

@@ -62,8 +62,9 @@ async fn serve(folder: PathBuf, listen: String, sandbox: String) -> Process {
             ("WAGATE_ENGINE__PREKEYS", "50"),
             ("WAGATE_NODE__RECONCILE_INTERVAL", "500ms"),
             ("WAGATE_SESSION__BACKOFF_MAX", "1s"),
-            ("WAGATE_WEBHOOKS__ALLOW_PRIVATE", "127.0.0.0/8"),
+            ("WAGATE_WEBHOOK__ALLOW_PRIVATE", "[\"127.0.0.0/8\"]"),
             ("WAGATE_LIMITS__MESSAGES_PER_MINUTE", "100000"),
+            ("WAGATE_LIMITS__MESSAGES_PER_DAY", "1000000"),
         ];
         Process::start(&folder, &arguments, &variables)
     });

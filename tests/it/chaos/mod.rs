@@ -77,7 +77,7 @@ async fn nothing_is_lost_and_nothing_sent_twice_while_gateway_and_database_are_k
 
     let (instance, number) = client.linked(&network).await;
     let friend = network.phone().await;
-    let webhook = json!({ "url": receiver.url(), "events": ["*"] });
+    let webhook = json!({ "url": receiver.url() });
     let (status, body) = client.post("/v2/webhooks", &webhook).await;
     assert_eq!(status, 201, "{body}");
 
