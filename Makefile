@@ -1,6 +1,6 @@
 # What people type. Each target installs what it needs first (.ci/deps).
 .DEFAULT_GOAL := help
-.PHONY: help run serve test check check-api bench fuzz sqlx deps
+.PHONY: help run serve test check check-api bench chaos fuzz sqlx deps
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST)
@@ -29,6 +29,11 @@ check-api: deps ## a sandbox gateway, judged by its OpenAPI document and by othe
 bench: deps ## requests a second and the cost of drawing a code
 	@echo "== building optimised; the first time this takes several minutes"
 	.ci/with-postgres cargo bench --locked --features sandbox
+
+chaos: ## messages both ways while gateway and PostgreSQL are killed: CHAOS_KILLS (300), CHAOS_DATABASE_KILLS (20), CHAOS_MESSAGES (5000)
+	@.ci/deps test
+	CHAOS_KILLS=$${CHAOS_KILLS:-300} CHAOS_DATABASE_KILLS=$${CHAOS_DATABASE_KILLS:-20} CHAOS_MESSAGES=$${CHAOS_MESSAGES:-5000} \
+		cargo nextest run --locked --features sandbox --profile chaos --no-capture -E 'test(chaos::)'
 
 fuzz: ## hostile input, FUZZ_SECONDS (60) for each target; what it finds is kept in target/fuzz
 	@.ci/deps fuzz

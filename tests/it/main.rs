@@ -3,6 +3,8 @@
 
 mod api;
 #[cfg(feature = "sandbox")]
+mod chaos;
+#[cfg(feature = "sandbox")]
 mod cli;
 mod cluster;
 mod connecting;
