@@ -77,7 +77,7 @@ impl House {
 
     /// The process id of the private PostgreSQL.
     pub(super) fn postmaster(&self) -> u32 {
-        let file = self.folder.path().join("gateway/postgres/data/postmaster.pid");
+        let file = self.folder.path().join("gateway/postgres/cluster/postmaster.pid");
         std::fs::read_to_string(file).unwrap().lines().next().unwrap().parse().unwrap()
     }
 

@@ -23,7 +23,7 @@ const ROUNDS: usize = 3;
 pub(super) async fn measure(messages: usize) {
     let house = House::start(&[
         ("WAGATE_LIMITS__API_PER_SECOND", "1000000"),
-        ("WAGATE_LIMITS__MESSAGES_PER_MINUTE", "1000000"),
+        ("WAGATE_LIMITS__MESSAGES_PER_MINUTE", "6000"),
         ("WAGATE_LIMITS__MESSAGES_PER_DAY", "1000000"),
         ("WAGATE_WEBHOOK__ALLOW_PRIVATE", "[\"127.0.0.0/8\"]"),
     ]);

@@ -101,8 +101,8 @@ impl Form {
         self.send_prepared(call, operation, chat_and_asked, nothing, |(), quote| content(quote)).await
     }
 
-    /// Accepts the message that `content` makes of what `prepare` gives, and answers. `asked` is what makes two requests the same besides what
-    /// this form holds; `content` is given the message that is answered.
+    /// Accepts the message that `content` makes of what `prepare` gives, and answers. `asked` is what makes two requests the
+    /// same besides what this form holds; `content` is given the message that is answered.
     pub(in crate::api) async fn send_prepared<T>(
         self,
         call: &Call,

