@@ -319,6 +319,7 @@ async fn gateway() -> (SocketAddr, Token, Bytes) {
             .expect("a client is built"),
         webhooks: Sender::new(&config.webhook, Arc::new(SystemNames)).expect("a client is built"),
         server_name: "bench".into(),
+        node: Arc::new(|| None),
         public_url: "http://127.0.0.1".into(),
     };
     let state = Data::new(ApiState::new(parts).expect("no proxies are trusted"));

@@ -159,6 +159,7 @@ impl Application {
             ticks: Ticks::monotonic(),
             rng: StdRng::from_rng(&mut rng),
             server_name: cluster.name().to_owned(),
+            node: living_node(&cluster),
             public_url: public_url(&config.server, address),
         })?);
         state.load_tokens().await?;

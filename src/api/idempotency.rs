@@ -23,8 +23,8 @@ const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 /// Tells an answer that was given before.
 pub(super) const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 
-/// A handler that has not answered after this long died: none fetches a file for longer, and transactions are given up far
-/// sooner.
+/// A handler that has not answered after this long died, though its node lives: none fetches a file for longer, and
+/// transactions are given up far sooner.
 const CLAIM: TimeDelta = TimeDelta::seconds(90);
 
 /// How long a secret within an answer is told again.
@@ -127,7 +127,8 @@ impl Claim {
 
 impl Held {
     fn claim(&self, call: &Call) -> idempotency::Claim<'_> {
-        idempotency::Claim { account: call.caller.account_id, key: &self.key, id: self.id }
+        let node = (call.state.node)();
+        idempotency::Claim { account: call.caller.account_id, key: &self.key, id: self.id, node }
     }
 }
 

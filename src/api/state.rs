@@ -16,6 +16,7 @@ use crate::config::Config;
 use crate::domain::account::AccountId;
 use crate::domain::clock::Clock;
 use crate::domain::instance::InstanceId;
+use crate::domain::lease::NodeId;
 use crate::limit::{AddressKey, KeyedLimiter, Policy, Ticks};
 use crate::media::fetch::Fetcher;
 use crate::media::library::Library;
@@ -65,6 +66,8 @@ pub struct ApiParts<'a> {
     pub rng: StdRng,
     /// What this node is called in answers.
     pub server_name: String,
+    /// The id this node is registered under, while it is.
+    pub node: Arc<dyn Fn() -> Option<NodeId> + Send + Sync>,
     /// The address people reach this gateway at, without a slash at its end.
     pub public_url: String,
 }
@@ -79,6 +82,7 @@ pub struct ApiState {
     pub(crate) forwarder: Forwarder,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) server_name: String,
+    pub(crate) node: Arc<dyn Fn() -> Option<NodeId> + Send + Sync>,
     pub(crate) public_url: String,
     pub(crate) idempotency_key_ttl: TimeDelta,
     /// How long a message may wait unless its sender says otherwise, and how long it is remembered.
@@ -140,6 +144,7 @@ impl ApiState {
             forwarder: parts.forwarder,
             clock: parts.clock,
             server_name: parts.server_name,
+            node: parts.node,
             public_url: parts.public_url,
             idempotency_key_ttl: TimeDelta::from_std(limits.idempotency_key_ttl).unwrap_or(TimeDelta::MAX),
             message_ttl: TimeDelta::from_std(parts.config.messages.ttl).unwrap_or(TimeDelta::MAX),

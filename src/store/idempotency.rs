@@ -1,14 +1,15 @@
 //! `idempotency_key`: requests that are served once, however often they are sent, by whichever node.
 //!
 //! A key is claimed in a transaction of its own, so that everybody sees that somebody is at work; the answer is written
-//! in the transaction that does the work, if the claim still stands. A holder that died blocks the key until its claim
-//! runs out, and one that was merely slow then finds that it may not commit.
+//! in the transaction that does the work, if the claim still stands. A holder that died blocks the key until its node is
+//! known to be gone or its claim runs out, and one that was merely slow then finds that it may not commit.
 
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
 use crate::domain::account::AccountId;
+use crate::domain::lease::NodeId;
 
 use super::StoreError;
 
@@ -24,6 +25,8 @@ pub struct Claim<'a> {
     pub key: &'a str,
     /// Names this very claim.
     pub id: Uuid,
+    /// The node that serves the request, if it is registered: without it the claim is void by time alone.
+    pub node: Option<NodeId>,
 }
 
 /// What was answered.
@@ -60,12 +63,15 @@ pub async fn claim(
     let action = "claim an idempotency key";
     for _ in 0..TRIES {
         let taken = sqlx::query!(
-            "INSERT INTO idempotency_key AS k (account_id, key, request, claim, claimed_until, expires_at)
-             VALUES ($1, $2, $3, $4, $6, $7)
+            "INSERT INTO idempotency_key AS k (account_id, key, request, claim, claimed_until, expires_at, node)
+             VALUES ($1, $2, $3, $4, $6, $7, $8)
              ON CONFLICT (account_id, key) DO UPDATE
              SET request = EXCLUDED.request, claim = EXCLUDED.claim, claimed_until = EXCLUDED.claimed_until,
-                 expires_at = EXCLUDED.expires_at, status = NULL, body = NULL, secret = NULL
-             WHERE k.expires_at <= $5 OR (k.status IS NULL AND k.claimed_until <= $5)",
+                 expires_at = EXCLUDED.expires_at, node = EXCLUDED.node, status = NULL, body = NULL, secret = NULL
+             WHERE k.expires_at <= $5
+                OR (k.status IS NULL
+                    AND (k.claimed_until <= $5
+                         OR (k.node IS NOT NULL AND NOT EXISTS (SELECT FROM node WHERE node.id = k.node))))",
             claim.account.0,
             claim.key,
             &request[..],
@@ -73,6 +79,7 @@ pub async fn claim(
             now,
             until,
             expires_at,
+            claim.node.map(|node| node.0),
         )
         .execute(&mut *conn)
         .await

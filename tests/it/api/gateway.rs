@@ -100,6 +100,7 @@ impl Gateway {
                 forwarder: Forwarder::new(Duration::from_secs(30), NodeSecret::new(SecretBox::default())).unwrap(),
                 webhooks: Sender::new(&config.webhook, Arc::new(SystemNames)).unwrap(),
                 server_name: "node-1".into(),
+                node: Arc::new(|| None),
                 public_url: "https://wa.example.com".into(),
             })
             .unwrap(),

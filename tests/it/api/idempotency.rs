@@ -11,8 +11,10 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 use wagate::api::upkeep::Upkeep;
 use wagate::domain::account::AccountId;
+use wagate::domain::lease::NodeId;
 use wagate::domain::token::TokenKind;
 use wagate::store::idempotency::{self, Claim, Claimed};
+use wagate::store::node;
 
 use super::gateway::{Answer, Gateway, key, until};
 
@@ -147,7 +149,7 @@ async fn a_holder_that_died_blocks_a_key_for_seconds_only() {
 async fn a_holder_that_was_too_slow_may_not_answer() {
     let gateway = Gateway::start().await;
     let mut conn = gateway.database.store().acquire().await.unwrap();
-    let claim = |id| Claim { account: gateway.account, key: "slow", id: Uuid::from_u128(id) };
+    let claim = |id| Claim { account: gateway.account, key: "slow", id: Uuid::from_u128(id), node: None };
     let (now, request) = (gateway.now(), [7; 32]);
     let second = TimeDelta::seconds(1);
     let times = |start: i32| (now + second * start, now + second * (start + 30), now + TimeDelta::hours(1));
@@ -164,6 +166,22 @@ async fn a_holder_that_was_too_slow_may_not_answer() {
         Claimed::Answered(answer),
         "an answer stays"
     );
+}
+
+#[tokio::test]
+async fn a_key_is_free_at_once_when_the_node_of_its_holder_is_gone() {
+    let gateway = Gateway::start().await;
+    let mut conn = gateway.database.store().acquire().await.unwrap();
+    let holder = NodeId(Uuid::from_u128(7));
+    node::register(&mut conn, holder, "http://127.0.0.1:1", "node-7", Duration::from_mins(1)).await.unwrap();
+    let claim = |id, node| Claim { account: gateway.account, key: "died", id: Uuid::from_u128(id), node };
+    let now = gateway.now();
+    let (times, request) = ((now, now + TimeDelta::minutes(1), now + TimeDelta::hours(1)), [7; 32]);
+    assert_eq!(idempotency::claim(&mut conn, claim(1, Some(holder)), &request, times).await.unwrap(), Claimed::Ours);
+    assert_eq!(idempotency::claim(&mut conn, claim(2, None), &request, times).await.unwrap(), Claimed::InUse);
+    node::remove(&mut conn, holder).await.unwrap();
+    assert_eq!(idempotency::claim(&mut conn, claim(2, None), &request, times).await.unwrap(), Claimed::Ours);
+    assert_eq!(idempotency::claim(&mut conn, claim(3, None), &request, times).await.unwrap(), Claimed::InUse);
 }
 
 #[tokio::test]

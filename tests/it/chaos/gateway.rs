@@ -63,6 +63,7 @@ async fn serve(folder: PathBuf, listen: String, sandbox: String) -> Process {
             ("WAGATE_NODE__RECONCILE_INTERVAL", "500ms"),
             ("WAGATE_SESSION__BACKOFF_MAX", "1s"),
             ("WAGATE_WEBHOOK__ALLOW_PRIVATE", "[\"127.0.0.0/8\"]"),
+            ("WAGATE_LIMITS__API_PER_SECOND", "100000"),
             ("WAGATE_LIMITS__MESSAGES_PER_MINUTE", "6000"),
             ("WAGATE_LIMITS__MESSAGES_PER_DAY", "1000000"),
         ];
