@@ -29,7 +29,7 @@ pub mod whatsapp;
 
 pub use directory::{Directory, DirectoryError};
 pub use files::{DownloadError, Files, Uploaded};
-pub use outgoing::{Outgoing, SendError};
+pub use outgoing::{Outgoing, SendError, Sent};
 
 /// Numbers the runs of this process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -122,6 +122,11 @@ pub enum EngineEvent {
     UpstreamRefused {
         /// WhatsApp's code, for the log.
         code: String,
+    },
+    /// WhatsApp takes no message to people who never wrote to this account.
+    ReachoutTimelock {
+        /// For how long, as far as is known.
+        until: DateTime<Utc>,
     },
     /// The code to type that was asked for is no longer good for anything.
     LinkCodeEnded,

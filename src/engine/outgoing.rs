@@ -2,24 +2,41 @@
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
+use serde_json::Value;
 
 use crate::domain::chat_id::ChatId;
 use crate::domain::message_id::MessageId;
 use crate::domain::outgoing::{Failure, Message, Target, Typing};
+
+use crate::store::event::Incoming;
+use crate::store::message_reference::Kept;
 
 use super::EngineError;
 
 /// What a client sends: messages, and what is said of messages.
 #[async_trait]
 pub trait Outgoing: Send + Sync {
-    /// Sends a message under this id and waits until WhatsApp's server has acknowledged it: when, by its clock.
-    async fn send(&self, id: &MessageId, message: &Message) -> Result<DateTime<Utc>, SendError>;
+    /// Sends a message under this id and waits until WhatsApp's server has acknowledged it.
+    async fn send(&self, id: &MessageId, message: &Message) -> Result<Sent, SendError>;
 
     /// Tells the authors of messages of one chat that they were seen.
     async fn mark_seen(&self, chat: &ChatId, seen: &[Target]) -> Result<(), EngineError>;
 
     /// Shows in a chat that somebody writes, or no longer does.
     async fn show_typing(&self, chat: &ChatId, typing: Typing) -> Result<(), EngineError>;
+}
+
+/// A message that WhatsApp's server has.
+#[derive(Debug)]
+pub struct Sent {
+    /// When, by its clock.
+    pub at: DateTime<Utc>,
+    /// What is to be logged of it.
+    pub told: Incoming,
+    /// What is to be kept of it.
+    pub kept: Vec<Kept>,
+    /// Who sent it, as envelopes tell it.
+    pub me: Value,
 }
 
 /// Why a message is not known to be sent.

@@ -470,7 +470,7 @@ impl Connection {
             let mute = self.network.mute(self.socket.id);
             let is_deaf = mute.is_some_and(|strike| strike.kind == FaultKind::HalfOpen);
             let rotation = if rotates { self.network.next_rotation(self.socket.id) } else { None };
-            let network = Arc::clone(&self.network);
+            let (network, id) = (Arc::clone(&self.network), self.socket.id);
             let deadline = |at: Option<DateTime<Utc>>| -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
                 match at {
                     Some(at) => network.clock.sleep_until(at),
@@ -494,7 +494,8 @@ impl Connection {
                         nodes.close().await;
                         return Ok(Wake::Over);
                     }
-                    Some(node) if mute.is_none() => return Ok(Wake::Node(node)),
+                    // Asked anew: a fault may have come while we waited.
+                    Some(node) if network.mute(id).is_none() => return Ok(Wake::Node(node)),
                     Some(_) => {}
                 },
             }

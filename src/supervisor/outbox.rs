@@ -19,10 +19,10 @@ use crate::domain::message_id::MessageId;
 use crate::domain::outgoing::{Content, Failure, Message};
 use crate::domain::outgoing_file::Placed;
 use crate::domain::receipt::Level;
-use crate::engine::{EngineError, EngineRun, SendError, Uploaded};
+use crate::engine::{EngineError, EngineRun, SendError, Sent, Uploaded};
 use crate::media::library::LibraryError;
 use crate::store::outbound::{self, Outbound, OutboundError, Unsent, Waiting};
-use crate::store::{StoreError, lease};
+use crate::store::{StoreError, event, lease, message_reference};
 
 use super::Deps;
 use super::mail::Mail;
@@ -107,6 +107,8 @@ enum TurnError {
     Vault(#[from] crate::store::vault::VaultError),
     #[error("the file of a message could not be read")]
     Library(#[from] LibraryError),
+    #[error("what was sent could not be logged")]
+    Event(#[from] event::EventError),
 }
 
 impl Outbox {
@@ -248,8 +250,8 @@ impl Outbox {
 
     async fn send(&mut self, id: MessageId, message: Message) -> Result<After, TurnError> {
         let unsent = match self.client.send(&id, &message).await {
-            Ok(at) => {
-                self.write_down(&id, Fate::Sent(at)).await?;
+            Ok(sent) => {
+                self.write_down(&id, Fate::Sent(&sent)).await?;
                 self.failed = None;
                 if message.content.has_file() {
                     self.discard(&id).await;
@@ -294,16 +296,18 @@ impl Outbox {
 
     /// Tries to write down what is known of a message until the database has taken it, or the outbox is closed: then the
     /// message is left in doubt.
-    async fn write_down(&self, id: &MessageId, fate: Fate) -> Result<(), TurnError> {
+    async fn write_down(&self, id: &MessageId, fate: Fate<'_>) -> Result<(), TurnError> {
         loop {
             let written = match fate {
-                Fate::Sent(at) => self.acknowledged(id, at).await,
+                Fate::Sent(sent) => self.acknowledged(id, sent).await,
                 Fate::Unsent(unsent) => self.lay_down(id, unsent).await,
             };
             let error = match written {
                 Ok(()) => return Ok(()),
                 Err(error @ TurnError::LeaseLost) => return Err(error),
-                Err(error @ (TurnError::Store(_) | TurnError::Vault(_) | TurnError::Library(_))) => error,
+                Err(
+                    error @ (TurnError::Store(_) | TurnError::Vault(_) | TurnError::Library(_) | TurnError::Event(_)),
+                ) => error,
             };
             tokio::select! {
                 biased;
@@ -313,13 +317,21 @@ impl Outbox {
         }
     }
 
-    async fn acknowledged(&self, id: &MessageId, at: DateTime<Utc>) -> Result<(), TurnError> {
+    /// The state of the message and the event that tells of it are one transaction.
+    async fn acknowledged(&self, id: &MessageId, sent: &Sent) -> Result<(), TurnError> {
+        let cipher = self.deps.vault.unlock(&self.deps.store, self.id).await?;
         let mut tx = self.deps.store.begin().await?;
-        if !lease::hold(&mut tx, self.id, self.fence).await? {
-            return Err(TurnError::LeaseLost);
+        let (owned, now) = ((self.id, self.fence), self.deps.clock.now());
+        let taken = event::take_in(&mut tx, &cipher, owned, &sent.me, &mut [sent.told.clone()], now).await?;
+        let taken = taken.ok_or(TurnError::LeaseLost)?;
+        if !taken.fresh.is_empty() {
+            message_reference::keep(&mut tx, &cipher, self.id, &sent.kept).await?;
         }
-        outbound::acknowledged(&mut tx, self.id, &[id.to_string()], Level::Server, at).await?;
+        outbound::acknowledged(&mut tx, self.id, &[id.to_string()], Level::Server, sent.at).await?;
         tx.commit().await.map_err(StoreError::while_("commit an acknowledgement"))?;
+        if let Some(last) = taken.last {
+            self.deps.store.logged(self.id, last, taken.kinds);
+        }
         self.mail.settle(id);
         Ok(())
     }
@@ -341,9 +353,9 @@ impl Outbox {
 
 /// What WhatsApp made of a message.
 #[derive(Debug, Clone, Copy)]
-enum Fate {
-    /// It was acknowledged, then.
-    Sent(DateTime<Utc>),
+enum Fate<'a> {
+    /// It was acknowledged.
+    Sent(&'a Sent),
     Unsent(Unsent),
 }
 

@@ -122,6 +122,7 @@ fn told(phase: &Phase, event: &RunEvent) -> Option<HealCause> {
         | RunEvent::Banned { .. }
         | RunEvent::Restricted
         | RunEvent::ClientOutdated
+        | RunEvent::ReachoutTimelock { .. }
         | RunEvent::PasskeyRequired { .. }
         | RunEvent::PasskeyConfirmationRequired { .. }
         | RunEvent::LinkCode(_)

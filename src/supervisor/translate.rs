@@ -48,6 +48,10 @@ pub(super) fn told(id: InstanceId, event: EngineEvent) -> RunEvent {
             debug!(instance.id = %id, code, "WhatsApp refused the log-in for now");
             RunEvent::Refused
         }
+        EngineEvent::ReachoutTimelock { until } => {
+            info!(instance.id = %id, "WhatsApp takes no messages to people who never wrote to this account");
+            RunEvent::ReachoutTimelock { until }
+        }
         EngineEvent::LinkCodeEnded => RunEvent::LinkCodeEnded,
         EngineEvent::PasskeyRequired { options } => RunEvent::PasskeyRequired { options },
         EngineEvent::PasskeyConfirmationRequired { code } => RunEvent::PasskeyConfirmationRequired { code },

@@ -55,3 +55,4 @@ mod support;
 mod vault_rotation;
 #[cfg(feature = "sandbox")]
 mod webhooks;
+mod whole_way;

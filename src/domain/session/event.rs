@@ -105,6 +105,11 @@ pub enum RunEvent {
     Restricted,
     /// The client's version is refused.
     ClientOutdated,
+    /// WhatsApp takes no messages to people who never wrote to this account.
+    ReachoutTimelock {
+        /// Until when, as far as is known.
+        until: DateTime<Utc>,
+    },
     /// WhatsApp refused for a reason that may pass.
     Refused,
     /// A passkey is wanted.

@@ -45,6 +45,8 @@ pub struct State {
     pub wipe_at: Option<DateTime<Utc>>,
     /// An unlinking under way.
     pub logout: Option<Logout>,
+    /// Until when WhatsApp takes no messages to strangers. Told by a refusal, so a restart forgets it until the next.
+    pub timelock_until: Option<DateTime<Utc>>,
     /// When data last came from WhatsApp.
     pub last_seen_at: Option<DateTime<Utc>>,
     /// When a run last told something.
@@ -230,7 +232,11 @@ impl Failure {
             Reason::Replaced => Some(Self::Replaced),
             Reason::ClientOutdated => Some(Self::ClientOutdated),
             Reason::PairingRejected => Some(Self::PairingRejected),
-            Reason::UpstreamUnreachable | Reason::Pairing | Reason::Reconnecting | Reason::Recovering => None,
+            Reason::UpstreamUnreachable
+            | Reason::Pairing
+            | Reason::Reconnecting
+            | Reason::Recovering
+            | Reason::ReachoutTimelock => None,
         }
     }
 }
@@ -281,6 +287,7 @@ impl State {
             retried: saved.retried,
             wipe_at: None,
             logout: None,
+            timelock_until: None,
             last_seen_at: None,
             last_event_at: None,
         };
@@ -331,7 +338,7 @@ impl State {
                 PasskeyAsk::Confirmation { .. } => (Status::PasskeyConfirmationRequired, None),
             },
             Phase::Pairing { .. } => (Status::Starting, Some(Reason::Pairing)),
-            Phase::Working { .. } => (Status::Working, None),
+            Phase::Working { .. } => (Status::Working, self.timelock_until.map(|_| Reason::ReachoutTimelock)),
             Phase::Failed { failure, .. } => (Status::Failed, Some(failure.reason())),
         }
     }
@@ -368,7 +375,8 @@ impl State {
             Phase::Working { proven_at, probing: true, .. } => Some(*proven_at + rules.liveness_timeout),
             Phase::Failed { retry_at, .. } => *retry_at,
         };
-        [of_phase, self.wipe_at, self.logout.map(|logout| logout.deadline)].into_iter().flatten().min()
+        let timelock = self.timelock_until.filter(|_| matches!(self.phase, Phase::Working { .. }));
+        [of_phase, self.wipe_at, self.logout.map(|logout| logout.deadline), timelock].into_iter().flatten().min()
     }
 
     /// Since when nothing is under way and nothing will be unless somebody asks, so that the actor may go; `None` while

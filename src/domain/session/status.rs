@@ -47,6 +47,8 @@ words! {
         Replaced = "replaced",
         /// WhatsApp no longer accepts this client version.
         ClientOutdated = "client_outdated",
+        /// Linked and connected, but WhatsApp takes no messages to people who never wrote to the account, for a time.
+        ReachoutTimelock = "reachout_timelock",
         /// WhatsApp refused to link the device.
         PairingRejected = "pairing_rejected",
     }

@@ -183,6 +183,9 @@ impl<R: Rng> Decision<'_, R> {
     // What time brings.
 
     fn tick(&mut self) {
+        if self.state.timelock_until.is_some_and(|until| self.now >= until) {
+            self.state.timelock_until = None;
+        }
         if self.state.wipe_at.is_some_and(|at| self.now >= at) {
             self.wipe();
         }

@@ -63,6 +63,7 @@ impl<R: Rng> Decision<'_, R> {
                 self.reached();
                 self.fail(Failure::ClientOutdated, None);
             }
+            RunEvent::ReachoutTimelock { until } => self.state.timelock_until = Some(until),
             RunEvent::PasskeyRequired { options } => self.passkey(run, PasskeyAsk::Assertion { options }),
             RunEvent::PasskeyConfirmationRequired { code } => self.passkey(run, PasskeyAsk::Confirmation { code }),
             RunEvent::PasskeyRefused => self.passkey_refused(),
@@ -127,6 +128,9 @@ impl<R: Rng> Decision<'_, R> {
     }
 
     fn paired(&mut self, profile: Profile) {
+        if self.state.me.as_ref().is_some_and(|me| me.number != profile.number) {
+            self.state.timelock_until = None;
+        }
         self.state.linked = true;
         self.state.me = Some(profile);
         self.state.stalls = 0;

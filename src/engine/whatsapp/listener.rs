@@ -285,6 +285,11 @@ impl Listener {
         self.say(EngineEvent::Disconnected { cause: "what came in could not be stored".to_owned() });
     }
 
+    /// WhatsApp takes no messages to strangers until then.
+    pub(super) fn reachout_timelock(&self, until: DateTime<Utc>) {
+        self.say(EngineEvent::ReachoutTimelock { until });
+    }
+
     /// Nothing is passed on any more: whoever hears the signals learns that there are no others.
     pub(super) fn hang_up(&self) {
         self.signals.lock().take();
@@ -399,6 +404,7 @@ fn ends_the_run(event: &EngineEvent) -> bool {
         | EngineEvent::PairSuccess { .. }
         | EngineEvent::PairFailed { .. }
         | EngineEvent::Connected { .. }
+        | EngineEvent::ReachoutTimelock { .. }
         | EngineEvent::LinkCodeEnded
         | EngineEvent::PasskeyRequired { .. }
         | EngineEvent::PasskeyConfirmationRequired { .. } => false,

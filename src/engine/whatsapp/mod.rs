@@ -154,7 +154,7 @@ impl Engine for WhatsApp {
                 return Err(build_error(error));
             }
         };
-        let keeping = Keeping { spoiled, written: CancellationToken::new() };
+        let keeping = Keeping { inbox: Arc::clone(&inbox), spoiled, written: CancellationToken::new() };
         runtime.start(Signals::new(inbox, &bot.client(), said.signals).run(keeping.written.clone()));
         let heard = (listener, said.events);
         let run = (spec.run_id, id);

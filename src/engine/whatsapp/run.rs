@@ -23,6 +23,7 @@ use crate::domain::phone_number::PhoneNumber;
 use crate::engine::{EngineError, EngineEvent, EngineRun, EventSender, RunId, Tagged};
 
 use super::http::Http;
+use super::inbox::Inbox;
 use super::listener::Listener;
 use super::runtime::RunRuntime;
 
@@ -37,6 +38,8 @@ const KEY_DERIVATION: Duration = Duration::from_secs(10);
 
 /// How a run stands with what comes in over it.
 pub(super) struct Keeping {
+    /// Where it is written.
+    pub(super) inbox: Arc<Inbox>,
     /// Cancelled when something could not be kept: the run must end.
     pub(super) spoiled: CancellationToken,
     /// Cancelled when everything that was heard is written.
@@ -50,7 +53,8 @@ pub(super) struct Run {
     pub(super) client: Arc<Client>,
     pub(super) http: Http,
     pub(super) listener: Arc<Listener>,
-    runtime: RunRuntime,
+    pub(super) inbox: Arc<Inbox>,
+    pub(super) runtime: RunRuntime,
     ended: watch::Receiver<bool>,
     written: CancellationToken,
     pub(super) request_timeout: Duration,
@@ -74,8 +78,8 @@ impl Run {
         let watcher =
             Watcher { handle: bot.spawn(), spoiled: keeping.spoiled, listener: Arc::clone(&listener), ended: ended_tx };
         runtime.start(watcher.run());
-        let written = keeping.written;
-        Arc::new(Self { id, instance_id, client, http, listener, runtime, ended, written, request_timeout })
+        let Keeping { inbox, written, .. } = keeping;
+        Arc::new(Self { id, instance_id, client, http, listener, inbox, runtime, ended, written, request_timeout })
     }
 
     pub(super) fn client(&self) -> &Arc<Client> {

@@ -89,6 +89,21 @@ enum TypingState {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
+struct Call {
+    to: String,
+    #[serde(default)]
+    video: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct HangUp {
+    to: String,
+    call: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Present {
     available: bool,
 }
@@ -160,12 +175,14 @@ pub(in crate::sandbox) fn answer(
         (["phones", phone, "online"], &Method::POST) => set_online(network, &number(phone), body),
         (["phones", phone, "read"], &Method::POST) => read(network, &number(phone), body),
         (["phones", phone, "typing"], &Method::POST) => typing(network, &number(phone), body),
+        (["phones", phone, "call"], &Method::POST) => call(network, &number(phone), body),
+        (["phones", phone, "hang-up"], &Method::POST) => hang_up(network, &number(phone), body),
         (["phones", phone, "presence"], &Method::POST) => presence(network, &number(phone), body),
         (["groups"], &Method::POST) => make_group(network, body),
         (["groups"], &Method::GET) => Ok(ok(network.group_views())),
         (["groups", group, "participants"], &Method::POST) => change_group(network, group, body),
         (
-            ["phones", _, "send" | "online" | "read" | "typing" | "presence"]
+            ["phones", _, "send" | "online" | "read" | "typing" | "presence" | "call" | "hang-up"]
             | ["groups"]
             | ["groups", _, "participants"],
             _,
@@ -211,6 +228,18 @@ fn typing(network: &Network, number: &str, body: &[u8]) -> Result<Answered, ApiE
         TypingState::Paused => NodeBuilder::new("paused").build(),
     };
     network.type_to(number, &to, state)?;
+    Ok(ok(json!({})))
+}
+
+fn call(network: &Network, number: &str, body: &[u8]) -> Result<Answered, ApiError> {
+    let Call { to, video } = serde_json::from_slice(body)?;
+    let call = network.call(number, &to, video)?;
+    Ok(Answered::Json(StatusCode::CREATED, json!({ "call": call })))
+}
+
+fn hang_up(network: &Network, number: &str, body: &[u8]) -> Result<Answered, ApiError> {
+    let HangUp { to, call } = serde_json::from_slice(body)?;
+    network.hang_up(number, &to, &call)?;
     Ok(ok(json!({})))
 }
 

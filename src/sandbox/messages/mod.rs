@@ -10,6 +10,7 @@
 use wacore::libsignal::protocol::SignalProtocolError;
 
 pub(super) mod api;
+mod calls;
 mod content;
 mod faulty;
 mod groups;

@@ -97,6 +97,8 @@ async fn a_message_whose_ratchet_survived_a_crash_and_nothing_else_did_is_asked_
     // What a crash between two writes leaves: nothing but the ratchet.
     sqlx::raw_sql("DROP TRIGGER waits ON event; DELETE FROM seen_message").execute(pool).await.unwrap();
     pair.gateway.client.post("/v2/session/stop", &json!({ "instance_id": pair.instance })).await;
+    // No sooner: the acknowledgement may still be on its way.
+    pair.gateway.client.reaches(&pair.instance, "STOPPED").await;
     pair.gateway.network.mend(&silence).await;
     pair.gateway.client.post("/v2/session/start", &json!({ "instance_id": pair.instance })).await;
     until("it is told again", || async {

@@ -31,6 +31,13 @@ async fn a_refusal_is_told_with_its_reason_and_the_next_message_goes() {
     let id = body["message_id"].as_str().unwrap();
     let message = post.message(id).await;
     assert_eq!((&message["status"], &message["reason"]), (&json!("failed"), &json!("reachout_timelock")));
+    // It is the account that may not, so the session says so too.
+    let wish = json!({ "instance_id": post.instance });
+    until("the session tells why", || async {
+        let (_, info) = post.gateway.client.post("/v2/session/info", &wish).await;
+        (info["status"] == "WORKING" && info["reason"] == "reachout_timelock").then_some(())
+    })
+    .await;
     post.gateway.network.mend(&fault).await;
     post.say("and one that goes").await;
 

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
 use parking_lot::Mutex;
+use serde_json::Value;
 use wagate::domain::chat_id::ChatId;
 use wagate::domain::clock::Clock;
 use wagate::domain::contact::{ChatMark, NumberCheck};
@@ -23,9 +24,10 @@ use wagate::domain::profile::Profile;
 use wagate::domain::qr_code::QrValue;
 use wagate::engine::{
     Directory, DirectoryError, DownloadError, Engine, EngineError, EngineEvent, EngineRun, EventSender, Files,
-    Outgoing, RunId, RunSpec, SendError, Tagged, Uploaded,
+    Outgoing, RunId, RunSpec, SendError, Sent, Tagged, Uploaded,
 };
 use wagate::media::spool::{Arriving, Spooled};
+use wagate::store::event::Incoming;
 
 /// A WhatsApp for every node of a test.
 #[derive(Clone)]
@@ -206,14 +208,17 @@ impl ScriptedRun {
 
 #[async_trait]
 impl Outgoing for ScriptedRun {
-    async fn send(&self, id: &MessageId, message: &Message) -> Result<DateTime<Utc>, SendError> {
+    async fn send(&self, id: &MessageId, message: &Message) -> Result<Sent, SendError> {
         let mut world = self.engine.world.lock();
         if !world.reachable {
             return Err(SendError::NotSent { cause: "cut" });
         }
         world.sent.push((self.id, id.clone(), message.clone()));
         match world.answers.pop_front() {
-            None => Ok(self.engine.clock.now()),
+            None => {
+                let told = Incoming { key: None, drafts: Vec::new() };
+                Ok(Sent { at: self.engine.clock.now(), told, kept: Vec::new(), me: Value::Null })
+            }
             Some(error) => Err(error),
         }
     }

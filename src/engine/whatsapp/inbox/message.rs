@@ -1,19 +1,25 @@
 //! From a decrypted message to what is logged and kept of it.
 
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
 use serde::Serialize;
 use serde_json::Value;
 use wacore::types::events::InboundMessage;
-use wacore::types::message::{MessageCategory, MessageInfo};
+use wacore::types::message::{MessageCategory, MessageInfo, MessageSource};
 use wacore_binary::{Jid, JidExt as _};
+use waproto::whatsapp::Message as Written;
 use whatsapp_rust::Client;
 
 use crate::domain::chat_id::ChatId;
 use crate::domain::event::{Draft, EventKind};
 use crate::domain::media_reference::MediaReference;
+use crate::domain::message_id::MessageId;
 use crate::domain::payload::{
     Edited, Heading, Message, MessageKind, Party, PollRef, Reacted, Reaction, Revoked, Said, Vote, Voted,
 };
 use crate::domain::receipt::Level;
+use crate::engine::Sent;
 use crate::store::event::Incoming;
 use crate::store::message_reference::{Kept, What};
 
@@ -22,6 +28,28 @@ use super::people::{address_of, called, chat_id, oneself, party};
 use super::{Entry, Inbox};
 
 impl Inbox {
+    /// What is to be written of a message that was sent from here.
+    pub(in crate::engine::whatsapp) async fn own(
+        &self,
+        client: &Client,
+        (to, id): (Jid, &MessageId),
+        message: Arc<Written>,
+        at: DateTime<Utc>,
+    ) -> Sent {
+        let own = if to.is_lid() { client.lid().or_else(|| client.pn()) } else { client.pn() };
+        let source = MessageSource {
+            is_group: to.is_group(),
+            sender: own.unwrap_or_default(),
+            is_from_me: true,
+            chat: to,
+            ..MessageSource::default()
+        };
+        let info = MessageInfo { source, id: id.to_string(), timestamp: at, ..MessageInfo::default() };
+        let sent = InboundMessage::builder().message(message).info(Arc::new(info)).build();
+        let Entry { incoming, references, pending: _ } = self.translate(client, &sent).await;
+        Sent { at, told: incoming, kept: references, me: self.me(client) }
+    }
+
     /// What is to be written of a message.
     pub(super) async fn translate(&self, client: &Client, message: &InboundMessage) -> Entry {
         let info = &message.info;

@@ -171,7 +171,7 @@ impl Inbox {
     }
 
     /// Who the instance is linked to, as envelopes tell it.
-    fn me(&self, client: &Client) -> Value {
+    pub(super) fn me(&self, client: &Client) -> Value {
         let device = client.persistence_manager().get_device_snapshot();
         listener::profile(&device, &self.placeholder_name).map_or(Value::Null, |me| me.document())
     }

@@ -147,6 +147,15 @@ async fn incoming_call(client: &Client, call: &IncomingCall) -> Option<Draft> {
         CallAction::Reject { call_id, reason, .. } => {
             (EventKind::CallRejected, json!({ "id": call_id, "reason": reason.as_deref().unwrap_or("declined") }))
         }
+        // Of a call that nobody here took: the library says so itself only where it can take calls.
+        CallAction::Terminate { call_id, reason, .. } => match reason.as_deref() {
+            Some("accepted_elsewhere") => (EventKind::CallAccepted, json!({ "id": call_id, "reason": "elsewhere" })),
+            Some("rejected_elsewhere") => (EventKind::CallRejected, json!({ "id": call_id, "reason": "elsewhere" })),
+            None | Some("timeout" | "group_call_ended") => {
+                (EventKind::CallRejected, json!({ "id": call_id, "reason": "missed" }))
+            }
+            Some(reason) => (EventKind::CallRejected, json!({ "id": call_id, "reason": reason })),
+        },
         _ => return None,
     };
     Some(call_event(client, kind, &call.from, call.timestamp, told).await)

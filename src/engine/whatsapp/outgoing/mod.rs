@@ -8,10 +8,11 @@ mod acks;
 mod file;
 mod write;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta};
 use wacore::types::message::AddressingMode;
 use wacore_binary::{Jid, JidExt as _};
 use whatsapp_rust::send::SendOptions;
@@ -21,7 +22,7 @@ use whatsapp_rust::{ClientError, IqError};
 use crate::domain::chat_id::ChatId;
 use crate::domain::message_id::MessageId;
 use crate::domain::outgoing::{Author, Failure, Message, Target, Typing};
-use crate::engine::{EngineError, Outgoing, SendError};
+use crate::engine::{EngineError, Outgoing, SendError, Sent};
 
 use super::run::Run;
 
@@ -30,24 +31,30 @@ pub(super) use acks::{Ack, Acks};
 /// What building and encrypting a message may take: WhatsApp may have to be asked for the recipient's devices and keys.
 const PREPARATION: Duration = Duration::from_secs(30);
 
+/// How long WhatsApp takes no messages to strangers, where it does not say: it is asked again by the next one.
+const TIMELOCK: TimeDelta = TimeDelta::hours(6);
+
 #[async_trait]
 impl Outgoing for Run {
-    async fn send(&self, id: &MessageId, message: &Message) -> Result<DateTime<Utc>, SendError> {
+    async fn send(&self, id: &MessageId, message: &Message) -> Result<Sent, SendError> {
         let to = jid(&message.chat);
         let written = write::message(message, &self.own_address(&to).await, self.listener().now());
+        let copy = Arc::new(written.clone());
         let options = SendOptions::default().with_message_id(id.as_str());
         // Asked for before the message goes: the answer may be faster than the way back from the socket.
         let ack = self.listener().acks().expect(id);
-        let sending = self.client().send_message_with_options(to, written, options);
+        let sending = self.client().send_message_with_options(to.clone(), written, options);
         match tokio::time::timeout(PREPARATION, sending).await {
             Ok(Ok(_)) => {}
-            Ok(Err(error)) => return Err(not_sent(error)),
+            Ok(Err(error)) => return Err(self.refused(not_sent(error))),
             Err(_) => return Err(SendError::Unknown { cause: "it was given up on its way to the socket" }),
         }
         match tokio::time::timeout(self.request_timeout(), ack.wait()).await {
-            Ok(Some(Ack { error: None, at })) => Ok(at.unwrap_or_else(|| self.listener().now())),
+            Ok(Some(Ack { error: None, at })) => {
+                Ok(self.inbox.own(self.client(), (to, id), copy, at.unwrap_or_else(|| self.listener().now())).await)
+            }
             Ok(Some(Ack { error: Some(code), .. })) => {
-                Err(SendError::Refused { failure: Failure::of_code(&code), code: Some(code) })
+                Err(self.refused(SendError::Refused { failure: Failure::of_code(&code), code: Some(code) }))
             }
             Ok(None) => Err(SendError::Unknown { cause: "the connection ended before WhatsApp answered" }),
             Err(_) => Err(SendError::Unknown { cause: "WhatsApp did not answer in time" }),
@@ -88,6 +95,22 @@ impl Outgoing for Run {
 }
 
 impl Run {
+    /// A message that WhatsApp did not take; if that is so because it takes none to strangers, the session says it from
+    /// now on.
+    fn refused(&self, error: SendError) -> SendError {
+        if let SendError::Refused { failure: Failure::ReachoutTimelock, .. } = error {
+            let (client, listener) = (Arc::clone(self.client()), Arc::clone(&self.listener));
+            let timeout = self.request_timeout();
+            self.runtime.start(async move {
+                let asked = tokio::time::timeout(timeout, client.mex().fetch_reachout_timelock()).await;
+                let told = asked.ok().and_then(Result::ok).and_then(|lock| lock.time_enforcement_ends);
+                let end = told.and_then(|seconds| DateTime::from_timestamp(seconds.parse().ok()?, 0));
+                listener.reachout_timelock(end.unwrap_or_else(|| listener.now() + TIMELOCK));
+            });
+        }
+        error
+    }
+
     /// This account's address in a chat: its LID among those who know each other by LIDs, else its number.
     async fn own_address(&self, chat: &Jid) -> String {
         let by_lid = if chat.is_group() {
