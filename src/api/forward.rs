@@ -83,7 +83,7 @@ pub(super) async fn answer(
     }
     let Some(body) = passage.body.clone() else { return Err(ApiError::OwnerUnreachable) };
     let boundary = state.uuid();
-    let carried = carried(request, passage, (body, boundary), request_id);
+    let carried = carried(request, &passage, (body, boundary), request_id);
     state.meter.forwarded();
     let mut outcome = state.forwarder.send(carried.clone(), addr, state.clock.now()).await;
     if matches!(outcome, Err(ForwardError::Misdirected)) {
@@ -111,7 +111,7 @@ pub(super) async fn answer(
     }
 }
 
-fn carried(request: &HttpRequest, passage: Passage, (cargo, boundary): (Cargo, Uuid), request_id: &str) -> Carried {
+fn carried(request: &HttpRequest, passage: &Passage, (cargo, boundary): (Cargo, Uuid), request_id: &str) -> Carried {
     // The two libraries are on different versions of the crate that defines these types.
     let mut headers = http::HeaderMap::with_capacity(request.headers().len() + 2);
     for (name, value) in request.headers() {

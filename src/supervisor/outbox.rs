@@ -172,7 +172,7 @@ impl Outbox {
                     if let Content::File { placed: place, .. } = &mut message.content {
                         *place = placed;
                     }
-                    return self.send(id, message).await;
+                    return self.send(id, *message).await;
                 }
                 Taken::Unreadable => self.lay_down(&id, Unsent::Failed(Failure::Unsendable)).await?,
                 Taken::Gone => {}
@@ -189,7 +189,7 @@ impl Outbox {
             return Err(TurnError::LeaseLost);
         }
         let taken = match outbound::take(&mut tx, &cipher, self.id, id, self.deps.clock.now()).await {
-            Ok(Some(message)) => Taken::Message(message),
+            Ok(Some(message)) => Taken::Message(Box::new(message)),
             Ok(None) => Taken::Gone,
             Err(OutboundError::Store(error)) => return Err(error.into()),
             Err(error @ (OutboundError::Sealed(_) | OutboundError::Unreadable(_))) => {
@@ -369,7 +369,7 @@ enum Upload {
 
 /// What was found where a message waited.
 enum Taken {
-    Message(Message),
+    Message(Box<Message>),
     Unreadable,
     /// It was erased or settled meanwhile.
     Gone,

@@ -37,7 +37,7 @@ impl Parts {
         let Part { file, filename, mimetype } = &self.file;
         let filename = quoted(filename.as_deref().unwrap_or("file"));
         let mimetype = mimetype.as_deref().unwrap_or("application/octet-stream");
-        let _ = write!(head, "{}; filename=\"{filename}\"\r\nContent-Type: {mimetype}\r\n\r\n", part("file"),);
+        let _ = write!(head, "{}; filename=\"{filename}\"\r\nContent-Type: {mimetype}\r\n\r\n", part("file"));
         let tail = format!("\r\n--{boundary}--\r\n");
         let length = head.len() as u64 + file.length() + tail.len() as u64;
         let whole = |text: String| stream::iter([Ok(Bytes::from(text))]);

@@ -183,7 +183,7 @@ mod tests {
     use crate::engine::whatsapp::Network;
 
     fn http() -> Http {
-        Network::Sandbox(Url::parse("ws://127.0.0.1:8090/ws/chat").unwrap()).http(Duration::from_secs(1))
+        Network::Sandbox(Url::parse("ws://127.0.0.1:8090/ws/chat").expect("it is a URL")).http(Duration::from_secs(1))
     }
 
     #[test]
