@@ -55,13 +55,16 @@ impl Mailbox {
         self.passing.push_back(node);
     }
 
-    /// The device has acknowledged stanzas with this tag and one of these ids. True if one of them was here.
+    /// The device has acknowledged stanzas with this tag and one of these ids. True if one of them was here. Nobody can
+    /// acknowledge what was not sent: that is a message sent anew because the device asked for it, under the same id.
     pub(super) fn settle(&mut self, tag: &str, ids: &[String]) -> bool {
         let before = self.parcels.len();
         for id in ids {
             let is_it = |parcel: &Parcel| {
                 let named = parcel.node.attrs.get("id");
-                parcel.node.tag == tag && named.is_some_and(|named| named.as_str() == id.as_str())
+                parcel.sent_on.is_some()
+                    && parcel.node.tag == tag
+                    && named.is_some_and(|named| named.as_str() == id.as_str())
             };
             // Acknowledgements come in order, so what they are for stands near the front.
             if let Some(position) = self.parcels.iter().position(is_it) {
