@@ -55,4 +55,5 @@ mod support;
 mod vault_rotation;
 #[cfg(feature = "sandbox")]
 mod webhooks;
+#[cfg(feature = "sandbox")]
 mod whole_way;

@@ -112,7 +112,7 @@ async fn whatever_a_phone_does_reaches_the_webhook() {
     let vote = way.phone("send", vote).await;
     let event = way.told("poll.vote", |payload| payload["id"] == vote["id"]).await;
     assert_eq!(event["payload"]["vote"]["selectedOptions"], json!(["tea"]));
-    let text = way.phone("send", json!({ "kind": "text", "text": "helo" })).await;
+    let text = way.phone("send", json!({ "kind": "text", "text": "hallo" })).await;
     for (content, kind, about) in [
         (json!({ "kind": "reaction", "emoji": "👍" }), "message.reaction", "/reaction/messageId"),
         (json!({ "kind": "edit", "text": "hello" }), "message.edited", "/editedMessageId"),

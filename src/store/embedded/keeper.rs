@@ -5,6 +5,7 @@
 //! stays in `waitid`; when it ends, which is when the process ends, the server is told to shut down.
 
 use std::fs::{File, OpenOptions};
+use std::io;
 use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
@@ -293,8 +294,13 @@ impl Keeper {
                 Holder::Stranger => {
                     tracing::info!("removing a stale postmaster.pid: its process id now belongs to another program");
                     let path = cluster.join("postmaster.pid");
-                    std::fs::remove_file(&path).map_err(EmbeddedError::io("remove", &path))?;
-                    break;
+                    match std::fs::remove_file(&path) {
+                        // A server that was just ending looks like a stranger too, and takes its file along itself.
+                        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                            return Err(EmbeddedError::io("remove", &path)(error));
+                        }
+                        Ok(()) | Err(_) => break,
+                    }
                 }
                 // Its owner has just died, and it is on its way out.
                 Holder::Server if started.elapsed() < patience => {}
