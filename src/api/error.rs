@@ -86,6 +86,9 @@ pub enum ApiError {
         /// What would be needed.
         needs: &'static str,
     },
+    /// A page of another origin, or something that is no page, asked with the dashboard's cookie.
+    #[error("The dashboard answers to its own pages only. Open it at the address in server.public_url.")]
+    ForeignPage,
     /// The account has all the instances it may have.
     #[error("The account has reached its quota of {max} instances.")]
     QuotaReached {
@@ -282,6 +285,7 @@ impl ApiError {
             Self::MalformedBody(_) | Self::ConflictingParameter { .. } | Self::Parameters(_) => StatusCode::BAD_REQUEST,
             Self::Unauthorized => StatusCode::UNAUTHORIZED,
             Self::Forbidden { .. }
+            | Self::ForeignPage
             | Self::QuotaReached { .. }
             | Self::TooManyTokens { .. }
             | Self::TooManyWebhooks { .. } => StatusCode::FORBIDDEN,
@@ -335,6 +339,7 @@ impl ApiError {
             Self::RateLimited(_) => "rate_limited",
             Self::SessionNotFound => "session_not_found",
             Self::Forbidden { .. } => "forbidden",
+            Self::ForeignPage => "foreign_page",
             Self::QuotaReached { .. } | Self::TooManyTokens { .. } | Self::TooManyWebhooks { .. } => "quota_reached",
             Self::SessionStatus(mismatch) => mismatch.code,
             Self::UpstreamUnreachable => "upstream_unreachable",
@@ -386,6 +391,7 @@ impl ApiError {
             | Self::Unauthorized
             | Self::SessionNotFound
             | Self::Forbidden { .. }
+            | Self::ForeignPage
             | Self::QuotaReached { .. }
             | Self::Misdirected
             | Self::Internal(_)

@@ -19,6 +19,7 @@ pub mod account;
 pub mod account_origin;
 pub mod audit;
 pub mod cluster_secret;
+pub mod dashboard;
 pub mod embedded;
 pub mod engine_state;
 pub mod event;
