@@ -20,6 +20,7 @@ use crate::cluster::passport::{FORWARDED, Origin, Subject};
 use crate::domain::instance::InstanceId;
 
 use super::error::ApiError;
+use super::routes::matched;
 use super::state::ApiState;
 
 /// Where an instance is erased; the node that carried the request there forgets it too.
@@ -79,7 +80,7 @@ pub(super) async fn answer(
     match outcome {
         Ok(answer) => {
             debug!(instance.id = %id, node.addr = %addr, http.status = answer.status.as_u16(), "the owner answered");
-            if request.path() == DELETE && answer.status.is_success() {
+            if matched(request) == Some(DELETE) && answer.status.is_success() {
                 state.forget(id);
             }
             Ok(response(&answer))

@@ -15,6 +15,7 @@ pub mod chats;
 mod connection;
 pub mod contacts;
 mod cors;
+pub mod dashboard;
 pub mod directory;
 mod docs;
 pub mod erasure;
@@ -46,10 +47,14 @@ use actix_web::web::{self, Data, ServiceConfig};
 
 use crate::telemetry::metrics::Exposition;
 
+use dashboard::Admission;
 use routes::Routes;
 
 /// The longest a request may ask to wait, for a code or for a status, in seconds.
 pub const LONGEST_WAIT: u32 = 25;
+
+/// Below which path the dashboard is.
+pub const DASHBOARD: &str = "/dashboard";
 
 pub use server::serve;
 pub use state::{ApiParts, ApiState};
@@ -69,6 +74,26 @@ pub fn configure_operator(
     move |config: &mut ServiceConfig| {
         config.app_data(exposition);
         add(config);
+    }
+}
+
+/// Adds the dashboard: its `pages`, and below `/dashboard/v2` the same handlers as below `/v2` for whoever is signed in.
+/// It comes before [`configure`].
+pub fn configure_dashboard(
+    state: &Data<ApiState>,
+    pages: fn(&mut ServiceConfig),
+) -> impl FnOnce(&mut ServiceConfig) + use<> {
+    let state = state.clone();
+    move |config: &mut ServiceConfig| {
+        config.service(
+            web::scope(DASHBOARD)
+                .app_data(state)
+                .app_data(Admission::Session)
+                .wrap(from_fn(answer::frame))
+                .configure(|config| routes::add_calls(&mut Routes::of(config)))
+                .configure(pages)
+                .default_service(web::to(routes::no_route)),
+        );
     }
 }
 

@@ -23,6 +23,7 @@ use crate::webhook::sender::Sender;
 
 use super::auth::Rounds;
 use super::cors::Origins;
+use super::dashboard::{OwnPages, Visits};
 use super::error::ApiError;
 use super::extract::{InvalidNetwork, TrustedProxies};
 use super::routes;
@@ -86,6 +87,11 @@ pub struct ApiState {
     pub(in crate::api) streams: Arc<Streams>,
     /// The web origins whose pages may read answers.
     pub(crate) origins: Origins,
+    pub(in crate::api) visits: Visits,
+    /// Where this gateway's own pages are.
+    pub(crate) own_pages: OwnPages,
+    /// The account that may be entered without a key from this machine.
+    pub(in crate::api) loopback_account: Option<AccountId>,
     pub(crate) meter: HttpMeter,
     pub(crate) ticks: Ticks,
     /// Whose an instance is never changes, and its id is never issued again: no entry can become wrong.
@@ -116,7 +122,7 @@ impl ApiState {
             ),
             link_code_limit: KeyedLimiter::new(link_code, parts.ticks.clone()),
             contact_limit: KeyedLimiter::new(contacts, parts.ticks.clone()),
-            failures: KeyedLimiter::new(failures, parts.ticks),
+            failures: KeyedLimiter::new(failures, parts.ticks.clone()),
             trusted_proxies: TrustedProxies::parse(&parts.config.server.trusted_proxies)?,
             store: parts.store,
             vault: parts.vault,
@@ -124,7 +130,6 @@ impl ApiState {
             forwarder: parts.forwarder,
             clock: parts.clock,
             server_name: parts.server_name,
-            public_url: parts.public_url,
             idempotency_key_ttl: TimeDelta::from_std(limits.idempotency_key_ttl).unwrap_or(TimeDelta::MAX),
             message_ttl: TimeDelta::from_std(parts.config.messages.ttl).unwrap_or(TimeDelta::MAX),
             message_retention: TimeDelta::from_std(parts.config.messages.retention).unwrap_or(TimeDelta::MAX),
@@ -134,6 +139,10 @@ impl ApiState {
             rounds: Rounds::default(),
             streams: Arc::new(Streams::new(&parts.config.events)),
             origins: Origins::default(),
+            visits: Visits::new(limits, parts.ticks.clone()),
+            own_pages: OwnPages::new(&parts.public_url),
+            public_url: parts.public_url,
+            loopback_account: Uuid::try_parse(&parts.config.dashboard.loopback_account).ok().map(AccountId),
             owners: RwLock::default(),
             rng: Mutex::new(parts.rng),
         })

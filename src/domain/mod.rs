@@ -22,5 +22,6 @@ pub mod qr_code;
 pub mod receipt;
 pub mod session;
 pub mod token;
+pub mod user_agent;
 pub mod webhook;
 mod words;

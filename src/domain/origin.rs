@@ -81,7 +81,9 @@ mod tests {
     #[test]
     fn an_address_of_this_machine_is_told_by_its_host() {
         let at_home = |text: &str| is_loopback(&Url::parse(text).unwrap());
-        for text in ["http://localhost:8080", "http://127.0.0.1", "http://127.9.9.9/x", "http://[::1]:1", "http://0x7f.1"] {
+        for text in
+            ["http://localhost:8080", "http://127.0.0.1", "http://127.9.9.9/x", "http://[::1]:1", "http://0x7f.1"]
+        {
             assert!(at_home(text), "{text}");
         }
         for text in ["http://localhost.example.com", "http://10.0.0.1", "http://0.0.0.0", "http://[::2]", "data:x"] {

@@ -26,7 +26,11 @@ impl ErrorCode {
         code("invalid_parameter", 400, "Parameters are wrong; `parameters` names every bad one."),
         code("unauthorized", 401, "No valid credential: missing, malformed, unknown, expired and revoked are one."),
         code("forbidden", 403, "The credential does not reach that far."),
-        code("foreign_page", 403, "The dashboard's cookie came with a request that is not of the dashboard's own pages."),
+        code(
+            "foreign_page",
+            403,
+            "The dashboard's cookie came with a request that is not of the dashboard's own pages.",
+        ),
         code(
             "quota_reached",
             403,

@@ -34,7 +34,8 @@ use crate::domain::event::Envelope;
 
 use super::respond::{self, Cached};
 use super::{
-    about, account, audit, auth, chats, contacts, docs, events, groups, health, messages, send, session, webhooks,
+    about, account, audit, auth, chats, contacts, dashboard, docs, events, groups, health, messages, send, session,
+    webhooks,
 };
 
 pub(super) mod answers;
@@ -104,6 +105,8 @@ pub(super) use codes::ErrorCode;
         contacts::erase::erase,
         events::read::read,
         audit::page,
+        dashboard::qr::qr,
+        dashboard::qr::qr_v1,
         session::webhook::show,
         session::webhook::set,
         session::webhook::end,
@@ -136,6 +139,7 @@ pub(super) use codes::ErrorCode;
         (name = "Groups", description = "Groups, who is in them, and the codes that let people in."),
         (name = "Tokens", description = "What reaches one instance and nothing else."),
         (name = "Account", description = "The account itself: settings, keys, and what was done in its name."),
+        (name = "Dashboard", description = "Signing a phone in to the dashboard."),
         (name = "Health", description = "For those who start, stop and route to the process."),
         (name = "Documents", description = "What this gateway is and how it is called."),
     ),

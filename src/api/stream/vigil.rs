@@ -9,10 +9,10 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::api::connection::Connection;
 use crate::api::error::ApiError;
-use crate::api::extract::Call;
+use crate::api::extract::{Call, Credential};
 use crate::api::state::ApiState;
 use crate::api::tokens::Unresolved;
-use crate::domain::token::{Scope, TokenHash};
+use crate::domain::token::Scope;
 
 use super::Place;
 
@@ -27,7 +27,7 @@ const CHECK: TimeDelta = TimeDelta::seconds(2);
 /// Watches over one stream for as long as it is open.
 pub(in crate::api) struct Vigil {
     state: Data<ApiState>,
-    token: TokenHash,
+    credential: Credential,
     scope: Scope,
     connection: Option<Connection>,
     beat_at: DateTime<Utc>,
@@ -50,11 +50,10 @@ impl Vigil {
     /// For the answer to a call whose credential has `scope`; `Err` if as many streams are open as may be.
     pub(in crate::api) fn begin(call: &Call, scope: Scope) -> Result<Self, ApiError> {
         let state = call.state.clone();
-        let token = call.token_hash().ok_or(ApiError::Unauthorized)?;
         let place = state.streams.open(call.caller.account_id)?;
         let now = state.clock.now();
         Ok(Self {
-            token,
+            credential: call.credential(),
             scope,
             connection: call.connection(),
             beat_at: now + HEARTBEAT,
@@ -76,7 +75,7 @@ impl Vigil {
             return true;
         }
         self.check_at = now + CHECK;
-        match self.state.tokens.resolve_hash(self.token, &self.state.store, now).await {
+        match self.credential.caller(&self.state).await {
             Ok(caller) => caller.may(self.scope),
             Err(Unresolved::Unknown) => false,
             // It cannot be found out at this moment, and held a moment ago.
