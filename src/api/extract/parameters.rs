@@ -70,7 +70,7 @@ impl Parameters {
     }
 
     /// Whether the credential stood in the query or the body, where it gets logged and bookmarked.
-    pub(super) fn token_outside_headers(&self) -> bool {
+    pub(in crate::api) fn token_outside_headers(&self) -> bool {
         self.token_outside_headers
     }
 
