@@ -100,7 +100,7 @@ impl ToSchema for ActionWord {
     responses((status = 200, description = "A page.", body = Page), EveryRoute),
 )]
 #[tracing::instrument(skip_all)]
-pub(super) async fn page(call: Call) -> Result<HttpResponse, ApiError> {
+pub async fn page(call: Call) -> Result<HttpResponse, ApiError> {
     let mut read = call.read();
     let limit = read.integer("limit", 1..=MAX_LIMIT).unwrap_or(MAX_LIMIT);
     let before = read.text("cursor", 100).and_then(|text| match parse(text) {
@@ -128,6 +128,11 @@ pub(super) async fn page(call: Call) -> Result<HttpResponse, ApiError> {
     let next_cursor = lines.last().filter(|_| !is_last).map(|line| URL_SAFE_NO_PAD.encode(line.id.to_string()));
     let entries = lines.into_iter().map(Told::from).collect();
     Ok(respond::json(StatusCode::OK, &Page { entries, next_cursor }))
+}
+
+/// Every action there is, as `action` takes it.
+pub fn words() -> Vec<&'static str> {
+    Action::ALL.iter().map(|action| action.as_str()).collect()
 }
 
 fn parse(cursor: &str) -> Option<i64> {

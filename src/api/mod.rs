@@ -9,7 +9,7 @@ mod about;
 pub mod account;
 pub mod admin;
 mod answer;
-mod audit;
+pub mod audit;
 pub mod auth;
 pub mod chats;
 mod connection;

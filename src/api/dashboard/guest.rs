@@ -13,6 +13,7 @@ use serde_json::Value;
 use crate::api::error::ApiError;
 use crate::api::extract::{Parameters, body};
 use crate::api::state::ApiState;
+use crate::api::tokens::Unresolved;
 use crate::domain::account::AccountId;
 use crate::domain::token::{Token, TokenHash, TokenKind};
 use crate::domain::user_agent;
@@ -89,6 +90,13 @@ impl Guest {
         let mut conn = self.state.store.acquire().await?;
         let found = account::page(&mut conn, Some(id), None, 1).await?.pop();
         Ok(found.map(|found| (id, found.account.name)))
+    }
+
+    /// Whether its cookie opens anything; `true` where that cannot be found out now.
+    pub async fn is_signed_in(&self) -> bool {
+        let Some(hash) = admission::cookie(self.request.headers()) else { return false };
+        let visit = self.state.visits.resolve(&self.state, hash, self.state.clock.now()).await;
+        !matches!(visit, Err(Unresolved::Unknown))
     }
 
     /// Whether it brings a cookie of the dashboard, whatever that is worth.
