@@ -35,6 +35,7 @@ use crate::store::vault::Vault;
 use crate::store::{Store, StoreError, cluster_secret, node};
 use crate::supervisor::{Supervisor, SupervisorDeps};
 use crate::telemetry::metrics::{Exposition, Meters, Readings, WebhookMeter};
+use crate::web;
 use crate::webhook;
 use crate::webhook::outbox::{Outbox, OutboxParts};
 use crate::webhook::sender::Sender;
@@ -175,7 +176,7 @@ impl Application {
         let configure_operator = move |state: &Data<ApiState>| api::configure_operator(state, &exposition);
         let operator_address = operator.local_addr()?;
         let servers = vec![
-            serve(public, &config.server, config.server.workers, &state, api::configure)?,
+            serve(public, &config.server, config.server.workers, &state, configure_public)?,
             serve(operator, &config.server, 1, &state, configure_operator)?,
         ];
         Ok(Self {
@@ -356,6 +357,17 @@ fn node_settings(config: &config::Node, address: SocketAddr) -> NodeSettings {
     }
     let advertise = if config.advertise.is_empty() { address.to_string() } else { config.advertise.clone() };
     NodeSettings::from_config(config, name, advertise)
+}
+
+/// What the public listener serves. The API comes last: whatever nothing else took is answered there.
+pub fn configure_public(state: &Data<ApiState>) -> impl FnOnce(&mut ServiceConfig) + use<> {
+    let dashboard = api::configure_dashboard(state, web::dashboard::pages);
+    let api = api::configure(state);
+    move |config: &mut ServiceConfig| {
+        web::configure(config);
+        dashboard(config);
+        api(config);
+    }
 }
 
 /// What `/metrics` tells: every meter, and what is read when it is asked for.

@@ -89,7 +89,9 @@ fn advice(info: &Info) -> &'static str {
         ("FAILED", Some("logged_out"), _) => "The phone removed this device. Link it again to go on.",
         ("FAILED", Some("qr_not_scanned"), _) => "Nobody scanned its code. Show a new one when the phone is at hand.",
         ("FAILED", Some("banned"), _) => "WhatsApp banned the account for a time. It is tried again afterwards.",
-        ("FAILED", Some("client_outdated"), _) => "WhatsApp wants a newer client. Ask the operator to update the gateway.",
+        ("FAILED", Some("client_outdated"), _) => {
+            "WhatsApp wants a newer client. Ask the operator to update the gateway."
+        }
         ("FAILED", ..) => "It needs you: see the reason, then start it again.",
         ("STARTING", Some("pairing"), _) => "Scanned. WhatsApp is finishing; this takes a few seconds.",
         ("STARTING", Some("upstream_unreachable"), _) => "WhatsApp cannot be reached. It is tried again by itself.",

@@ -46,7 +46,8 @@ async fn answered(guest: &Guest, outcome: Result<session::Begun, ApiError>) -> R
             return Ok(answer);
         }
         Err(ApiError::Unauthorized) => {
-            "This key opens nothing. It must be an account's own (wga_…), whole, and neither expired nor revoked.".to_owned()
+            "This key opens nothing. It must be an account's own (wga_…), whole, and neither expired nor revoked."
+                .to_owned()
         }
         Err(error @ (ApiError::RateLimited(_) | ApiError::Busy)) => error.to_string(),
         Err(error) => return Err(error),
