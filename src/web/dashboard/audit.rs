@@ -21,6 +21,13 @@ struct Page {
     next: Option<String>,
 }
 
+impl Page {
+    /// Whether the list is narrowed to this.
+    fn is_wanted(&self, word: &str) -> bool {
+        self.wanted.as_deref() == Some(word)
+    }
+}
+
 /// Lists it; `action` and `cursor` as the API takes them.
 pub(super) async fn page(call: Result<Call, ApiError>) -> Result<HttpResponse, ApiError> {
     shown(listed(call).await)
