@@ -134,7 +134,7 @@ impl Application {
         let (sessions, node) = (supervisor.clone(), cluster.clone());
         let sender = Sender::new(&config.webhook, Arc::new(SystemNames))?;
         let webhook_meter = WebhookMeter::default();
-        let state = Data::new(ApiState::new(ApiParts {
+        let state = ApiState::new(ApiParts {
             config: &config,
             store: store.clone(),
             vault: Arc::clone(&vault),
@@ -146,7 +146,10 @@ impl Application {
             rng: StdRng::from_rng(&mut rng),
             server_name: cluster.name().to_owned(),
             public_url: public_url(&config.server, address),
-        })?);
+        })?;
+        #[cfg(feature = "sandbox")]
+        let state = state.with_sandbox(network.sandbox.as_ref().map(|sandbox| sandbox.url()));
+        let state = Data::new(state);
         state.load_tokens().await?;
         let erasure = Erasure { state: state.clone(), interval: config.limits.revocation_interval };
         lifecycle.tasks.spawn(erasure.run(lifecycle.stop.clone()));
@@ -362,9 +365,11 @@ fn node_settings(config: &config::Node, address: SocketAddr) -> NodeSettings {
 /// What the public listener serves. The API comes last: whatever nothing else took is answered there.
 pub fn configure_public(state: &Data<ApiState>) -> impl FnOnce(&mut ServiceConfig) + use<> {
     let dashboard = api::configure_dashboard(state, web::dashboard::pages);
+    let links = api::configure_links(state, web::link::pages);
     let api = api::configure(state);
     move |config: &mut ServiceConfig| {
         web::configure(config);
+        links(config);
         dashboard(config);
         api(config);
     }

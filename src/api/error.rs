@@ -86,8 +86,8 @@ pub enum ApiError {
         /// What would be needed.
         needs: &'static str,
     },
-    /// A page of another origin, or something that is no page, asked with the dashboard's cookie.
-    #[error("The dashboard answers to its own pages only. Open it at the address in server.public_url.")]
+    /// A page of another origin, or something that is no page, asked what only our own pages may.
+    #[error("This answers to the gateway's own pages only. Open them at the address in server.public_url.")]
     ForeignPage,
     /// The account has all the instances it may have.
     #[error("The account has reached its quota of {max} instances.")]

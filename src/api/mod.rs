@@ -27,6 +27,7 @@ pub mod groups;
 pub mod health;
 mod idempotency;
 mod keyring;
+pub mod link;
 pub mod messages;
 pub mod metrics;
 pub mod openapi;
@@ -54,6 +55,9 @@ use routes::Routes;
 /// The longest a request may ask to wait, for a code or for a status, in seconds.
 pub const LONGEST_WAIT: u32 = 25;
 
+/// Below which path links lead to their pages.
+pub const LINK: &str = "/link";
+
 /// Below which path the dashboard is.
 pub const DASHBOARD: &str = "/dashboard";
 
@@ -75,6 +79,25 @@ pub fn configure_operator(
     move |config: &mut ServiceConfig| {
         config.app_data(exposition);
         add(config);
+    }
+}
+
+/// Adds the pages of links, and what they ask. It comes before [`configure`].
+pub fn configure_links(
+    state: &Data<ApiState>,
+    pages: fn(&mut ServiceConfig),
+) -> impl FnOnce(&mut ServiceConfig) + use<> {
+    let state = state.clone();
+    move |config: &mut ServiceConfig| {
+        config.service(
+            web::scope(LINK)
+                .app_data(state)
+                .app_data(Admission::Link)
+                .wrap(from_fn(answer::frame))
+                .configure(pages)
+                .configure(link::add)
+                .default_service(web::to(routes::no_route)),
+        );
     }
 }
 

@@ -85,6 +85,11 @@ pub struct ApiState {
     pub(crate) trusted_proxies: TrustedProxies,
     pub(in crate::api) rounds: Rounds,
     pub(in crate::api) streams: Arc<Streams>,
+    /// Those of link pages: strangers who hold a link must not take the place of an account's own.
+    pub(in crate::api) pages: Arc<Streams>,
+    /// The control API of the sandbox that runs inside this gateway, if one does.
+    #[cfg(feature = "sandbox")]
+    pub(in crate::api) sandbox: Option<String>,
     /// The web origins whose pages may read answers.
     pub(crate) origins: Origins,
     pub(in crate::api) visits: Visits,
@@ -138,6 +143,9 @@ impl ApiState {
             source_url: parts.config.server.source_url.clone(),
             rounds: Rounds::default(),
             streams: Arc::new(Streams::new(&parts.config.events)),
+            pages: Arc::new(Streams::new(&parts.config.events)),
+            #[cfg(feature = "sandbox")]
+            sandbox: None,
             origins: Origins::default(),
             visits: Visits::new(limits, parts.ticks.clone()),
             own_pages: OwnPages::new(&parts.public_url),
@@ -171,6 +179,13 @@ impl ApiState {
         Ok(found)
     }
 
+    /// A gateway with its sandbox inside, whose link pages offer a phone of it.
+    #[cfg(feature = "sandbox")]
+    #[must_use]
+    pub fn with_sandbox(self, control: Option<String>) -> Self {
+        Self { sandbox: control, ..self }
+    }
+
     /// What the listeners did.
     pub fn meter(&self) -> &HttpMeter {
         &self.meter
@@ -183,12 +198,13 @@ impl ApiState {
 
     /// How many streams of events are open.
     pub fn streams_open(&self) -> usize {
-        self.streams.len()
+        self.streams.len() + self.pages.len()
     }
 
     /// Ends every stream, now and from now on; before a server is asked to finish what is under way.
     pub fn end_streams(&self) {
         self.streams.end();
+        self.pages.end();
     }
 
     /// Forgets an instance that was deleted.

@@ -1,14 +1,18 @@
 //! Carrying a request to the node that owns its instance, once.
 
+use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
+use futures_util::StreamExt;
+use futures_util::stream::BoxStream;
 use http::{HeaderMap, HeaderName, Method, StatusCode, header};
 use tokio::runtime::Handle;
 use tokio::task::JoinError;
+use tokio::time::error::Elapsed;
 use tokio_util::task::AbortOnDropHandle;
 use url::Position;
 
@@ -35,6 +39,7 @@ pub struct Forwarder {
     secret: Arc<NodeSecret>,
     /// Where connections live. On an HTTP worker's own they would end with that worker, under requests of others.
     runtime: Handle,
+    timeout: Duration,
 }
 
 /// A request to carry.
@@ -60,7 +65,24 @@ pub struct Forwarded {
     /// Its headers, without those of the connection.
     pub headers: HeaderMap,
     /// Its body.
-    pub body: Bytes,
+    pub body: Body,
+}
+
+/// The body of an answer.
+pub enum Body {
+    /// All of it.
+    Whole(Bytes),
+    /// One that goes on, as it comes.
+    Stream(BoxStream<'static, Result<Bytes, reqwest::Error>>),
+}
+
+impl fmt::Debug for Body {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Whole(_) => "Whole",
+            Self::Stream(_) => "Stream",
+        })
+    }
 }
 
 /// Why the owner's answer is missing.
@@ -72,6 +94,9 @@ pub enum ForwardError {
     /// It could not be reached, or broke off.
     #[error("the owner of the instance could not be reached")]
     Unreachable(#[source] reqwest::Error),
+    /// It took too long.
+    #[error("the owner of the instance did not answer in time")]
+    TimedOut(#[source] Elapsed),
     /// This process is ending.
     #[error("the request to the owner of the instance was given up")]
     GivenUp(#[source] JoinError),
@@ -86,12 +111,11 @@ impl Forwarder {
     pub fn new(timeout: Duration, secret: NodeSecret) -> Result<Self, ForwardError> {
         let client = reqwest::Client::builder()
             .connect_timeout(Duration::from_secs(3))
-            .timeout(timeout)
             .redirect(reqwest::redirect::Policy::none())
             .no_proxy()
             .build()
             .map_err(ForwardError::Build)?;
-        Ok(Self { client, secret: Arc::new(secret), runtime: Handle::current() })
+        Ok(Self { client, secret: Arc::new(secret), runtime: Handle::current(), timeout })
     }
 
     /// Where a request that came here is from, by the passport it shows.
@@ -121,16 +145,22 @@ impl Forwarder {
             self.secret.issue(subject, client, now)
         };
         request.headers_mut().insert(FORWARDED, passport);
-        let client = self.client.clone();
+        let (client, timeout) = (self.client.clone(), self.timeout);
         let exchange = async move {
-            let answer = client.execute(request).await.map_err(unreachable)?;
+            // A stream has no end to wait for, so only its head has a time.
+            let answer = tokio::time::timeout(timeout, client.execute(request)).await;
+            let answer = answer.map_err(ForwardError::TimedOut)?.map_err(unreachable)?;
             let status = answer.status();
             if status == StatusCode::MISDIRECTED_REQUEST {
                 return Err(ForwardError::Misdirected);
             }
             let mut headers = answer.headers().clone();
             strip(&mut headers);
-            let body = answer.bytes().await.map_err(unreachable)?;
+            if headers.get(header::CONTENT_TYPE).is_some_and(|kind| kind == "text/event-stream") {
+                return Ok(Forwarded { status, headers, body: Body::Stream(answer.bytes_stream().boxed()) });
+            }
+            let body = tokio::time::timeout(timeout, answer.bytes()).await;
+            let body = Body::Whole(body.map_err(ForwardError::TimedOut)?.map_err(unreachable)?);
             Ok(Forwarded { status, headers, body })
         };
         // If the client leaves, so does its request.

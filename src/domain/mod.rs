@@ -9,6 +9,7 @@ pub mod group;
 pub mod instance;
 pub mod lease;
 pub mod link_code;
+pub mod link_phase;
 pub mod media_reference;
 pub mod message_id;
 pub mod network;

@@ -2,10 +2,12 @@
 //! them live. No CDN, no bundler, no inline script.
 //!
 //! [`page`] says what every page's answer carries, [`assets`] serves what pages need besides, [`dashboard`] is for those
-//! who hold an account.
+//! who hold an account, [`link`] for whoever was sent a link.
 
 pub mod assets;
 pub mod dashboard;
+mod language;
+pub mod link;
 mod page;
 
 pub use assets::address as asset;

@@ -22,6 +22,8 @@ pub enum Admission {
     Token,
     /// The dashboard's cookie.
     Session,
+    /// The token of a link, in the path.
+    Link,
     /// A token; without one, the cookie; and without that, whom the operator lets in on this machine.
     Either,
 }
@@ -52,6 +54,7 @@ pub(in crate::api) async fn admit(
     match Admission::of(request) {
         Admission::Token => by_token(state, parameters).await,
         Admission::Session => by_session(state, request, is_carried).await,
+        Admission::Link => by_link(state, request, is_carried).await,
         Admission::Either if parameters.access_token().is_some() => by_token(state, parameters).await,
         Admission::Either if cookie(request.headers()).is_some() => by_session(state, request, is_carried).await,
         Admission::Either => match home::key(state, request).await? {
@@ -69,6 +72,17 @@ async fn by_token(state: &ApiState, parameters: &Parameters) -> Result<Admitted,
         return Err(Refusal::Credential);
     }
     Ok(Admitted { caller, credential: Credential::Token(token.hash()), session: None })
+}
+
+/// The page of a link asks with what its own address holds. Others who know the address may open it, and no more: what
+/// asks for codes must come from the page.
+async fn by_link(state: &ApiState, request: &HttpRequest, is_carried: bool) -> Result<Admitted, Refusal> {
+    let token = request.match_info().get("token").and_then(|text| Token::parse(text).ok());
+    let token = token.filter(|token| token.kind() == TokenKind::Link).ok_or(Refusal::Credential)?;
+    if !is_carried && !state.own_pages.sent(request.method(), request.headers()) {
+        return Err(Refusal::Other(ApiError::ForeignPage));
+    }
+    by_hash(state, token.hash()).await
 }
 
 async fn by_hash(state: &ApiState, hash: TokenHash) -> Result<Admitted, Refusal> {
