@@ -4,5 +4,6 @@
 
 mod dashboard;
 mod driver;
+mod screenshots;
 
 pub(crate) use driver::{Browser, Look};
