@@ -1,6 +1,6 @@
 # What people type. Each target installs what it needs first (.ci/deps).
 .DEFAULT_GOAL := help
-.PHONY: help run serve test check check-api bench chaos fuzz sqlx deps
+.PHONY: help run serve test check check-api bench chaos fuzz sqlx screenshots deps
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST)
@@ -38,6 +38,10 @@ chaos: ## messages both ways while gateway and PostgreSQL are killed: CHAOS_KILL
 fuzz: ## hostile input, FUZZ_SECONDS (60) for each target; what it finds is kept in target/fuzz
 	@.ci/deps fuzz
 	@.ci/fuzz
+
+screenshots: ## draw the pictures of the pages anew, into docs/screenshots
+	@.ci/deps test
+	cargo nextest run --locked --features sandbox --run-ignored only -E 'test(/^browser::screenshots::/)'
 
 sqlx: deps ## ask PostgreSQL about the queries again and write .sqlx
 	@.ci/sqlx prepare

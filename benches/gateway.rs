@@ -148,6 +148,10 @@ impl Sessions for OneCode {
         Err(SupervisorError::NotFound.into())
     }
 
+    fn watch(&self, _: InstanceId) -> Option<tokio::sync::watch::Receiver<SessionView>> {
+        None
+    }
+
     async fn start(&self, _: InstanceId) -> Result<SessionView, SupervisorError> {
         Err(SupervisorError::NotFound)
     }

@@ -39,6 +39,7 @@ use crate::store::vault::Vault;
 use crate::store::{Store, StoreError, cluster_secret, node};
 use crate::supervisor::{Supervisor, SupervisorDeps};
 use crate::telemetry::metrics::{Exposition, Meters, Readings, WebhookMeter};
+use crate::web;
 use crate::webhook;
 use crate::webhook::outbox::{Outbox, OutboxParts};
 use crate::webhook::sender::Sender;
@@ -146,7 +147,7 @@ impl Application {
         let (sessions, node) = (supervisor.clone(), cluster.clone());
         let sender = Sender::new(&config.webhook, Arc::new(SystemNames))?;
         let webhook_meter = WebhookMeter::default();
-        let state = Data::new(ApiState::new(ApiParts {
+        let state = ApiState::new(ApiParts {
             config: &config,
             store: store.clone(),
             vault: Arc::clone(&vault),
@@ -161,7 +162,10 @@ impl Application {
             server_name: cluster.name().to_owned(),
             node: living_node(&cluster),
             public_url: public_url(&config.server, address),
-        })?);
+        })?;
+        #[cfg(feature = "sandbox")]
+        let state = state.with_sandbox(network.sandbox.as_ref().map(|sandbox| sandbox.url()));
+        let state = Data::new(state);
         state.load_tokens().await?;
         let erasure = Erasure { state: state.clone(), interval: config.limits.revocation_interval };
         lifecycle.tasks.spawn(erasure.run(lifecycle.stop.clone()));
@@ -191,7 +195,7 @@ impl Application {
         let configure_operator = move |state: &Data<ApiState>| api::configure_operator(state, &exposition);
         let operator_address = operator.local_addr()?;
         let servers = vec![
-            serve(public, &config.server, config.server.workers, &state, api::configure)?,
+            serve(public, &config.server, config.server.workers, &state, configure_public)?,
             serve(operator, &config.server, 1, &state, configure_operator)?,
         ];
         Ok(Self {
@@ -379,6 +383,19 @@ fn node_settings(config: &config::Node, address: SocketAddr) -> NodeSettings {
     }
     let advertise = if config.advertise.is_empty() { address.to_string() } else { config.advertise.clone() };
     NodeSettings::from_config(config, name, advertise)
+}
+
+/// What the public listener serves. The API comes last: whatever nothing else took is answered there.
+pub fn configure_public(state: &Data<ApiState>) -> impl FnOnce(&mut ServiceConfig) + use<> {
+    let dashboard = api::configure_dashboard(state, web::dashboard::pages);
+    let links = api::configure_links(state, web::link::pages);
+    let api = api::configure(state);
+    move |config: &mut ServiceConfig| {
+        web::configure(config);
+        links(config);
+        dashboard(config);
+        api(config);
+    }
 }
 
 /// What `/metrics` tells: every meter, and what is read when it is asked for.

@@ -38,4 +38,5 @@ pub mod sandbox;
 pub mod store;
 pub mod supervisor;
 pub mod telemetry;
+pub mod web;
 pub mod webhook;

@@ -1,6 +1,8 @@
 //! `/v2/audit`: who did what with an account's instances, newest first; and the lines a call leaves there.
 
 use std::borrow::Cow;
+use std::net::IpAddr;
+use std::sync::Arc;
 
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
@@ -24,6 +26,7 @@ use super::error::ApiError;
 use super::extract::{Call, OperatorCall, Target};
 use super::openapi::answers::EveryRoute;
 use super::respond::{self, time};
+use super::tokens::Caller;
 
 const MAX_LIMIT: u32 = 100;
 
@@ -100,7 +103,7 @@ impl ToSchema for ActionWord {
     responses((status = 200, description = "A page.", body = Page), EveryRoute),
 )]
 #[tracing::instrument(skip_all)]
-pub(super) async fn page(call: Call) -> Result<HttpResponse, ApiError> {
+pub async fn page(call: Call) -> Result<HttpResponse, ApiError> {
     let mut read = call.read();
     let limit = read.integer("limit", 1..=MAX_LIMIT).unwrap_or(MAX_LIMIT);
     let before = read.text("cursor", 100).and_then(|text| match parse(text) {
@@ -130,6 +133,11 @@ pub(super) async fn page(call: Call) -> Result<HttpResponse, ApiError> {
     Ok(respond::json(StatusCode::OK, &Page { entries, next_cursor }))
 }
 
+/// Every action there is, as `action` takes it.
+pub fn words() -> Vec<&'static str> {
+    Action::ALL.iter().map(|action| action.as_str()).collect()
+}
+
 fn parse(cursor: &str) -> Option<i64> {
     String::from_utf8(URL_SAFE_NO_PAD.decode(cursor).ok()?).ok()?.parse().ok()
 }
@@ -148,7 +156,42 @@ impl From<Line> for Told {
     }
 }
 
+/// Who did something, for what is found out after their request was answered.
+pub(super) struct Witness {
+    caller: Arc<Caller>,
+    client: IpAddr,
+}
+
+impl Witness {
+    /// Appends what they did to an instance or to the account itself.
+    pub(super) async fn record(
+        &self,
+        conn: &mut PgConnection,
+        at: DateTime<Utc>,
+        action: Action,
+        instance_id: Option<InstanceId>,
+        detail: Value,
+    ) -> Result<(), StoreError> {
+        let entry = Entry {
+            at,
+            account_id: self.caller.account_id,
+            instance_id,
+            actor: self.caller.kind,
+            actor_last4: &self.caller.last4,
+            address: Some(self.client),
+            action,
+            detail,
+        };
+        audit::append(conn, &entry).await
+    }
+}
+
 impl Call {
+    /// Who calls.
+    pub(super) fn witness(&self) -> Witness {
+        Witness { caller: Arc::clone(&self.caller), client: self.client }
+    }
+
     /// [`Call::record`] for what changed nothing in the database, without particulars.
     pub(super) async fn note(&self, action: Action, instance_id: InstanceId) -> Result<(), StoreError> {
         let mut conn = self.state.store.acquire().await?;
@@ -163,17 +206,7 @@ impl Call {
         instance_id: impl Into<Option<InstanceId>>,
         detail: Value,
     ) -> Result<(), StoreError> {
-        let entry = Entry {
-            at: self.state.clock.now(),
-            account_id: self.caller.account_id,
-            instance_id: instance_id.into(),
-            actor: self.caller.kind,
-            actor_last4: &self.caller.last4,
-            address: Some(self.client),
-            action,
-            detail,
-        };
-        audit::append(conn, &entry).await
+        self.witness().record(conn, self.state.clock.now(), action, instance_id.into(), detail).await
     }
 }
 

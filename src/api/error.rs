@@ -98,6 +98,9 @@ pub enum ApiError {
         /// What would be needed.
         needs: &'static str,
     },
+    /// A page of another origin, or something that is no page, asked what only our own pages may.
+    #[error("This answers to the gateway's own pages only. Open them at the address in server.public_url.")]
+    ForeignPage,
     /// The account has all the instances it may have.
     #[error("The account has reached its quota of {max} instances.")]
     QuotaReached {
@@ -313,6 +316,7 @@ impl ApiError {
             Self::MalformedBody(_) | Self::ConflictingParameter { .. } | Self::Parameters(_) => StatusCode::BAD_REQUEST,
             Self::Unauthorized => StatusCode::UNAUTHORIZED,
             Self::Forbidden { .. }
+            | Self::ForeignPage
             | Self::QuotaReached { .. }
             | Self::TooManyTokens { .. }
             | Self::TooManyWebhooks { .. } => StatusCode::FORBIDDEN,
@@ -370,6 +374,7 @@ impl ApiError {
             Self::RateLimited(_) => "rate_limited",
             Self::SessionNotFound => "session_not_found",
             Self::Forbidden { .. } => "forbidden",
+            Self::ForeignPage => "foreign_page",
             Self::QuotaReached { .. } | Self::TooManyTokens { .. } | Self::TooManyWebhooks { .. } => "quota_reached",
             Self::SessionStatus(mismatch) => mismatch.code,
             Self::UpstreamUnreachable => "upstream_unreachable",
@@ -427,6 +432,7 @@ impl ApiError {
             | Self::Unauthorized
             | Self::SessionNotFound
             | Self::Forbidden { .. }
+            | Self::ForeignPage
             | Self::QuotaReached { .. }
             | Self::Misdirected
             | Self::Internal(_)

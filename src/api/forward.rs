@@ -13,16 +13,18 @@ use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
 use actix_web::http::{Method, StatusCode};
 use actix_web::{HttpMessage, HttpRequest, HttpResponse};
 use bytes::Bytes;
+use futures_util::StreamExt;
 use tracing::{debug, warn};
 use uuid::Uuid;
 
 use crate::cluster::Owner;
-use crate::cluster::forward::{Carried, CarriedBody, ForwardError, Forwarded};
+use crate::cluster::forward::{Body, Carried, CarriedBody, ForwardError, Forwarded};
 use crate::cluster::passport::{FORWARDED, Origin, Subject};
 use crate::domain::instance::InstanceId;
 
 use super::error::ApiError;
 use super::extract::Parts;
+use super::routes::matched;
 use super::state::ApiState;
 
 /// Where an instance is erased; the node that carried the request there forgets it too.
@@ -95,10 +97,10 @@ pub(super) async fn answer(
     match outcome {
         Ok(answer) => {
             debug!(instance.id = %id, node.addr = %addr, http.status = answer.status.as_u16(), "the owner answered");
-            if request.path() == DELETE && answer.status.is_success() {
+            if matched(request) == Some(DELETE) && answer.status.is_success() {
                 state.forget(id);
             }
-            Ok(response(&answer))
+            Ok(response(state, answer))
         }
         Err(error) => {
             state.sessions.forget_owner(id);
@@ -145,9 +147,14 @@ fn carried(request: &HttpRequest, passage: &Passage, (cargo, boundary): (Cargo, 
     }
 }
 
-fn response(answer: &Forwarded) -> HttpResponse {
+fn response(state: &ApiState, answer: Forwarded) -> HttpResponse {
     let status = StatusCode::from_u16(answer.status.as_u16()).expect("a status is a status");
-    let mut response = HttpResponse::build(status).body(answer.body.clone());
+    let mut response = HttpResponse::build(status);
+    let mut response = match answer.body {
+        Body::Whole(body) => response.body(body),
+        // The owner watches over it; this node only must not wait for its end when it stops.
+        Body::Stream(stream) => response.streaming(stream.take_until(state.streams.ending().cancelled_owned())),
+    };
     let headers: &mut HeaderMap = response.headers_mut();
     for (name, value) in &answer.headers {
         headers.append(

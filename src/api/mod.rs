@@ -9,12 +9,13 @@ mod about;
 pub mod account;
 pub mod admin;
 mod answer;
-mod audit;
+pub mod audit;
 pub mod auth;
 pub mod chats;
 mod connection;
 pub mod contacts;
 mod cors;
+pub mod dashboard;
 pub mod directory;
 mod docs;
 pub mod erasure;
@@ -26,6 +27,7 @@ pub mod groups;
 pub mod health;
 mod idempotency;
 mod keyring;
+pub mod link;
 pub mod media;
 pub mod messages;
 pub mod metrics;
@@ -40,6 +42,7 @@ pub mod state;
 mod stream;
 pub mod tokens;
 pub mod upkeep;
+pub mod usage;
 pub mod webhooks;
 
 use actix_web::middleware::{Condition, from_fn};
@@ -47,10 +50,17 @@ use actix_web::web::{self, Data, ServiceConfig};
 
 use crate::telemetry::metrics::Exposition;
 
+use dashboard::Admission;
 use routes::Routes;
 
 /// The longest a request may ask to wait, for a code or for a status, in seconds.
 pub const LONGEST_WAIT: u32 = 25;
+
+/// Below which path links lead to their pages.
+pub const LINK: &str = "/link";
+
+/// Below which path the dashboard is.
+pub const DASHBOARD: &str = "/dashboard";
 
 pub use server::serve;
 pub use state::{ApiParts, ApiState};
@@ -70,6 +80,45 @@ pub fn configure_operator(
     move |config: &mut ServiceConfig| {
         config.app_data(exposition);
         add(config);
+    }
+}
+
+/// Adds the pages of links, and what they ask. It comes before [`configure`].
+pub fn configure_links(
+    state: &Data<ApiState>,
+    pages: fn(&mut ServiceConfig),
+) -> impl FnOnce(&mut ServiceConfig) + use<> {
+    let state = state.clone();
+    move |config: &mut ServiceConfig| {
+        config.service(
+            web::scope(LINK)
+                .app_data(state)
+                .app_data(Admission::Link)
+                .wrap(from_fn(answer::frame))
+                .configure(pages)
+                .configure(link::add)
+                .default_service(web::to(routes::no_route)),
+        );
+    }
+}
+
+/// Adds the dashboard: its `pages`, and below `/dashboard/v2` the same handlers as below `/v2` for whoever is signed in.
+/// It comes before [`configure`].
+pub fn configure_dashboard(
+    state: &Data<ApiState>,
+    pages: fn(&mut ServiceConfig),
+) -> impl FnOnce(&mut ServiceConfig) + use<> {
+    let state = state.clone();
+    move |config: &mut ServiceConfig| {
+        config.service(
+            web::scope(DASHBOARD)
+                .app_data(state)
+                .app_data(Admission::Session)
+                .wrap(from_fn(answer::frame))
+                .configure(|config| routes::add_calls(&mut Routes::of(config)))
+                .configure(pages)
+                .default_service(web::to(routes::no_route)),
+        );
     }
 }
 

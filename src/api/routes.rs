@@ -4,11 +4,12 @@ use actix_web::guard::{self, Guard};
 use actix_web::http::Method;
 use actix_web::{FromRequest, Handler, HttpRequest, HttpResponse, Resource, Responder, web};
 
+use super::dashboard::Admission;
 use super::error::ApiError;
 use super::extract::drain;
 use super::{
-    about, account, admin, audit, auth, chats, contacts, cors, docs, events, forward, groups, health, media, messages,
-    metrics, openapi, send, session, webhooks,
+    about, account, admin, audit, auth, chats, contacts, cors, dashboard, docs, events, forward, groups, health, media,
+    messages, metrics, openapi, send, session, usage, webhooks,
 };
 
 const READ: (&str, &[Method]) = ("GET, HEAD, POST", &[Method::GET, Method::HEAD, Method::POST]);
@@ -86,6 +87,19 @@ pub(super) fn matched(request: &HttpRequest) -> Option<&'static str> {
 
 /// Adds every route to a scope that is already framed.
 pub(super) fn add(config: &mut Routes<'_>) {
+    add_calls(config);
+    config
+        .service(route("/api/qr", GET, dashboard::qr::qr).admitting(Admission::Either))
+        .service(route("/api/v1/qr", GET, dashboard::qr::qr_v1).admitting(Admission::Either))
+        .service(route("/about", GET, about::about))
+        .service(route("/openapi.json", GET, openapi::openapi))
+        .service(route("/docs", GET, docs::page))
+        .service(route("/docs/{file}", GET, docs::asset));
+    add_health(config);
+}
+
+/// Adds what an account calls: below `/v2` with a token, below `/dashboard/v2` with the dashboard's cookie.
+pub(super) fn add_calls(config: &mut Routes<'_>) {
     config
         .service(route("/v2/auth/qr", READ, auth::qr::qr))
         .service(route("/v2/auth/qr-image", READ, auth::qr_image::qr_image))
@@ -167,14 +181,9 @@ pub(super) fn add(config: &mut Routes<'_>) {
         .service(route("/v2/media/{message_id}", GET, media::show::show))
         .service(route("/v2/contacts/erase", POST, contacts::erase::erase))
         .service(route("/v2/events", GET, events::read::read))
-        .service(route("/v2/audit", GET, audit::page));
+        .service(route("/v2/audit", GET, audit::page))
+        .service(route("/v2/usage", GET, usage::usage));
     add_webhooks(config);
-    config
-        .service(route("/about", GET, about::about))
-        .service(route("/openapi.json", GET, openapi::openapi))
-        .service(route("/docs", GET, docs::page))
-        .service(route("/docs/{file}", GET, docs::asset));
-    add_health(config);
 }
 
 /// Adds what is about webhooks.
@@ -245,6 +254,11 @@ fn resource(path: &'static str, (allow, methods): (&'static str, &'static [Metho
 }
 
 impl Served {
+    /// It takes these credentials.
+    fn admitting(self, admission: Admission) -> Self {
+        Self { resource: self.resource.app_data(admission), ..self }
+    }
+
     /// Some of its methods do this.
     fn on<F, Args>(self, (_, methods): (&'static str, &'static [Method]), handler: F) -> Self
     where

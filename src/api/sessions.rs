@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use tokio::sync::watch;
 
 use crate::cluster::Owner;
 use crate::domain::chat_id::ChatId;
@@ -81,6 +82,9 @@ pub trait Sessions: Sending + Directory + Send + Sync + 'static {
         reference: &MediaReference,
         into: Arriving,
     ) -> Result<Spooled, FileRefusal>;
+
+    /// The session as it changes, if it has an actor here; the channel closes when that leaves.
+    fn watch(&self, id: InstanceId) -> Option<watch::Receiver<SessionView>>;
 
     /// Who must be asked about an instance.
     async fn owner_of(&self, id: InstanceId) -> Result<Owner, StoreError>;
@@ -168,6 +172,10 @@ impl Sessions for Supervisor {
         into: Arriving,
     ) -> Result<Spooled, FileRefusal> {
         Self::download(self, id, reference, into).await
+    }
+
+    fn watch(&self, id: InstanceId) -> Option<watch::Receiver<SessionView>> {
+        Self::watch(self, id)
     }
 
     async fn owner_of(&self, id: InstanceId) -> Result<Owner, StoreError> {

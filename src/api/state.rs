@@ -27,6 +27,7 @@ use crate::webhook::sender::Sender;
 
 use super::auth::Rounds;
 use super::cors::Origins;
+use super::dashboard::{OwnPages, Visits};
 use super::error::ApiError;
 use super::extract::{InvalidNetwork, TrustedProxies};
 use super::routes;
@@ -102,8 +103,18 @@ pub struct ApiState {
     /// Bodies that are read into memory although they are large.
     pub(crate) large_bodies: Semaphore,
     pub(in crate::api) streams: Arc<Streams>,
+    /// Those of link pages: strangers who hold a link must not take the place of an account's own.
+    pub(in crate::api) pages: Arc<Streams>,
+    /// The control API of the sandbox that runs inside this gateway, if one does.
+    #[cfg(feature = "sandbox")]
+    pub(in crate::api) sandbox: Option<String>,
     /// The web origins whose pages may read answers.
     pub(crate) origins: Origins,
+    pub(in crate::api) visits: Visits,
+    /// Where this gateway's own pages are.
+    pub(crate) own_pages: OwnPages,
+    /// The account that may be entered without a key from this machine.
+    pub(in crate::api) loopback_account: Option<AccountId>,
     pub(crate) meter: HttpMeter,
     pub(crate) ticks: Ticks,
     /// Whose an instance is never changes, and its id is never issued again: no entry can become wrong.
@@ -134,7 +145,7 @@ impl ApiState {
             ),
             link_code_limit: KeyedLimiter::new(link_code, parts.ticks.clone()),
             contact_limit: KeyedLimiter::new(contacts, parts.ticks.clone()),
-            failures: KeyedLimiter::new(failures, parts.ticks),
+            failures: KeyedLimiter::new(failures, parts.ticks.clone()),
             trusted_proxies: TrustedProxies::parse(&parts.config.server.trusted_proxies)?,
             store: parts.store,
             vault: parts.vault,
@@ -145,7 +156,6 @@ impl ApiState {
             clock: parts.clock,
             server_name: parts.server_name,
             node: parts.node,
-            public_url: parts.public_url,
             idempotency_key_ttl: TimeDelta::from_std(limits.idempotency_key_ttl).unwrap_or(TimeDelta::MAX),
             message_ttl: TimeDelta::from_std(parts.config.messages.ttl).unwrap_or(TimeDelta::MAX),
             message_retention: TimeDelta::from_std(parts.config.messages.retention).unwrap_or(TimeDelta::MAX),
@@ -155,7 +165,14 @@ impl ApiState {
             rounds: Rounds::default(),
             large_bodies: Semaphore::new(LARGE_BODIES),
             streams: Arc::new(Streams::new(&parts.config.events)),
+            pages: Arc::new(Streams::new(&parts.config.events)),
+            #[cfg(feature = "sandbox")]
+            sandbox: None,
             origins: Origins::default(),
+            visits: Visits::new(limits, parts.ticks.clone()),
+            own_pages: OwnPages::new(&parts.public_url),
+            public_url: parts.public_url,
+            loopback_account: Uuid::try_parse(&parts.config.dashboard.loopback_account).ok().map(AccountId),
             owners: RwLock::default(),
             rng: Mutex::new(parts.rng),
         })
@@ -184,6 +201,13 @@ impl ApiState {
         Ok(found)
     }
 
+    /// A gateway with its sandbox inside, whose link pages offer a phone of it.
+    #[cfg(feature = "sandbox")]
+    #[must_use]
+    pub fn with_sandbox(self, control: Option<String>) -> Self {
+        Self { sandbox: control, ..self }
+    }
+
     /// What the listeners did.
     pub fn meter(&self) -> &HttpMeter {
         &self.meter
@@ -196,12 +220,13 @@ impl ApiState {
 
     /// How many streams of events are open.
     pub fn streams_open(&self) -> usize {
-        self.streams.len()
+        self.streams.len() + self.pages.len()
     }
 
     /// Ends every stream, now and from now on; before a server is asked to finish what is under way.
     pub fn end_streams(&self) {
         self.streams.end();
+        self.pages.end();
     }
 
     /// Forgets an instance that was deleted.

@@ -78,7 +78,7 @@ impl Caller {
             TokenKind::Account => true,
             TokenKind::Instance => self.scopes.contains(&scope),
             TokenKind::Link => scope == Scope::Link,
-            TokenKind::Operator => false,
+            TokenKind::Operator | TokenKind::Session | TokenKind::Pairing => false,
         }
     }
 }
@@ -124,12 +124,15 @@ impl Tokens {
         }
     }
 
-    /// Whose token this is. The operator's is unknown here: it is for the operator's listener.
+    /// Whose token this is. The operator's is unknown here: it is for the operator's listener. So is what is for the
+    /// dashboard alone.
     pub async fn resolve(&self, token: &Token, store: &Store, now: DateTime<Utc>) -> Result<Arc<Caller>, Unresolved> {
-        if token.kind() == TokenKind::Operator {
-            return Err(Unresolved::Unknown);
+        match token.kind() {
+            TokenKind::Account | TokenKind::Instance | TokenKind::Link => {
+                self.resolve_hash(token.hash(), store, now).await
+            }
+            TokenKind::Operator | TokenKind::Session | TokenKind::Pairing => Err(Unresolved::Unknown),
         }
-        self.resolve_hash(token.hash(), store, now).await
     }
 
     /// [`Self::resolve`], for whoever was resolved before and keeps no token since.

@@ -7,7 +7,7 @@ use actix_web::web::Data;
 use chrono::{DateTime, TimeDelta, Utc};
 use tokio_util::sync::CancellationToken;
 
-use crate::store::{StoreError, account, idempotency, kept_secret, link, outbound, token};
+use crate::store::{StoreError, account, dashboard, idempotency, kept_secret, link, outbound, token};
 
 use super::state::ApiState;
 
@@ -77,6 +77,7 @@ impl Upkeep {
         kept_secret::forget_expired(&mut conn, now).await?;
         idempotency::forget_expired(&mut conn, now).await?;
         link::forget_expired(&mut conn, now).await?;
+        dashboard::forget_expired(&mut conn, now).await?;
         if let Some(keep_from) = now.checked_sub_signed(self.state.message_retention) {
             outbound::prune(&mut conn, keep_from).await?;
         }

@@ -7,10 +7,12 @@ use std::{fmt, io};
 
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
+use futures_util::StreamExt;
 use futures_util::stream::BoxStream;
 use http::{HeaderMap, HeaderName, Method, StatusCode, header};
 use tokio::runtime::Handle;
 use tokio::task::JoinError;
+use tokio::time::error::Elapsed;
 use tokio_util::task::AbortOnDropHandle;
 use url::Position;
 
@@ -29,6 +31,9 @@ const HOP_BY_HOP: [HeaderName; 10] = [
     header::PROXY_AUTHENTICATE,
     header::PROXY_AUTHORIZATION,
 ];
+
+/// Bytes of an answer that is brought as a whole; a longer one, a file, is passed on as it comes.
+const WHOLE: u64 = 1024 * 1024;
 
 /// Sends requests to other nodes over kept connections; cheap to clone.
 #[derive(Debug, Clone)]
@@ -86,7 +91,24 @@ pub struct Forwarded {
     /// Its headers, without those of the connection.
     pub headers: HeaderMap,
     /// Its body.
-    pub body: Bytes,
+    pub body: Body,
+}
+
+/// The body of an answer.
+pub enum Body {
+    /// All of it.
+    Whole(Bytes),
+    /// One that goes on, or is long, as it comes.
+    Stream(BoxStream<'static, Result<Bytes, reqwest::Error>>),
+}
+
+impl fmt::Debug for Body {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Whole(_) => "Whole",
+            Self::Stream(_) => "Stream",
+        })
+    }
 }
 
 /// Why the owner's answer is missing.
@@ -98,6 +120,9 @@ pub enum ForwardError {
     /// It could not be reached, or broke off.
     #[error("the owner of the instance could not be reached")]
     Unreachable(#[source] reqwest::Error),
+    /// It took too long.
+    #[error("the owner of the instance did not answer in time")]
+    TimedOut(#[source] Elapsed),
     /// This process is ending.
     #[error("the request to the owner of the instance was given up")]
     GivenUp(#[source] JoinError),
@@ -112,7 +137,6 @@ impl Forwarder {
     pub fn new(timeout: Duration, secret: NodeSecret) -> Result<Self, ForwardError> {
         let client = reqwest::Client::builder()
             .connect_timeout(Duration::from_secs(3))
-            .timeout(timeout)
             .redirect(reqwest::redirect::Policy::none())
             .no_proxy()
             .build()
@@ -141,12 +165,12 @@ impl Forwarder {
         strip(&mut headers);
         let unreachable = |error: reqwest::Error| ForwardError::Unreachable(error.without_url());
         let request = self.client.request(method, format!("http://{owner_addr}{path_and_query}")).headers(headers);
-        let (request, signed) = match body {
-            CarriedBody::Whole(body) => (request.body(body.clone()), body),
+        let (request, signed, timeout) = match body {
+            CarriedBody::Whole(body) => (request.body(body.clone()), body, self.timeout),
             CarriedBody::Streamed(rewrite) => {
                 let (length, chunks) = rewrite();
-                let request = request.header(header::CONTENT_LENGTH, length).timeout(self.patience(length));
-                (request.body(reqwest::Body::wrap_stream(chunks)), Bytes::new())
+                let request = request.header(header::CONTENT_LENGTH, length);
+                (request.body(reqwest::Body::wrap_stream(chunks)), Bytes::new(), self.patience(length))
             }
         };
         let mut request = request.build().map_err(unreachable)?;
@@ -162,14 +186,22 @@ impl Forwarder {
         request.headers_mut().insert(FORWARDED, passport);
         let client = self.client.clone();
         let exchange = async move {
-            let answer = client.execute(request).await.map_err(unreachable)?;
+            // A stream has no end to wait for, so only its head has a time.
+            let answer = tokio::time::timeout(timeout, client.execute(request)).await;
+            let answer = answer.map_err(ForwardError::TimedOut)?.map_err(unreachable)?;
             let status = answer.status();
             if status == StatusCode::MISDIRECTED_REQUEST {
                 return Err(ForwardError::Misdirected);
             }
+            let length = answer.content_length();
             let mut headers = answer.headers().clone();
             strip(&mut headers);
-            let body = answer.bytes().await.map_err(unreachable)?;
+            let goes_on = headers.get(header::CONTENT_TYPE).is_some_and(|kind| kind == "text/event-stream");
+            if goes_on || length.is_none_or(|length| length > WHOLE) {
+                return Ok(Forwarded { status, headers, body: Body::Stream(answer.bytes_stream().boxed()) });
+            }
+            let body = tokio::time::timeout(timeout, answer.bytes()).await;
+            let body = Body::Whole(body.map_err(ForwardError::TimedOut)?.map_err(unreachable)?);
             Ok(Forwarded { status, headers, body })
         };
         // If the client leaves, so does its request.

@@ -40,6 +40,8 @@ pub struct Config {
     pub limits: Limits,
     /// `[messages]`
     pub messages: Messages,
+    /// `[dashboard]`
+    pub dashboard: Dashboard,
     /// `[log]`
     pub log: Log,
 }
@@ -334,6 +336,14 @@ pub struct Messages {
     /// How long it is told what became of a message, and how long it can be sent again.
     #[serde(deserialize_with = "duration::deserialize")]
     pub retention: Duration,
+}
+
+/// `[dashboard]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Dashboard {
+    /// The account that a browser on this machine may sign in to without a key, by its id. Empty: none.
+    pub loopback_account: String,
 }
 
 /// `[log]`

@@ -4,8 +4,10 @@ use std::time::Duration;
 
 use secrecy::ExposeSecret;
 use url::Url;
+use uuid::Uuid;
 
 use crate::domain::network::Network;
+use crate::domain::origin::is_loopback;
 use crate::domain::outgoing::{MAX_TTL, Pace};
 
 use super::{Config, MAX_LOOKUPS};
@@ -40,7 +42,8 @@ pub(super) fn validate(config: &Config) -> Result<(), Refused> {
     events(config)?;
     webhook(config)?;
     limits(config)?;
-    messages(config)
+    messages(config)?;
+    dashboard(config)
 }
 
 fn events(config: &Config) -> Result<(), Refused> {
@@ -224,6 +227,21 @@ fn messages(config: &Config) -> Result<(), Refused> {
     require(messages.retention >= Duration::from_hours(48), "messages.retention", "it must be 2d at least")
 }
 
+fn dashboard(config: &Config) -> Result<(), Refused> {
+    let account = &config.dashboard.loopback_account;
+    if account.is_empty() {
+        return Ok(());
+    }
+    let key = "dashboard.loopback_account";
+    require(Uuid::try_parse(account).is_ok(), key, "it must be the id of an account")?;
+    let server = &config.server;
+    let at_home = match server.public_url.as_str() {
+        "" => server.listen.ip().is_loopback(),
+        url => Url::parse(url).is_ok_and(|url| is_loopback(&url)),
+    };
+    require(at_home, key, "it needs a server.public_url on this machine, as http://127.0.0.1:8080")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -257,6 +275,15 @@ mod tests {
             ("limits.messages_per_minute", |c| c.limits.messages_per_minute = 0),
             ("messages.ttl", |c| c.messages.ttl = Duration::from_hours(25)),
             ("messages.retention", |c| c.messages.retention = Duration::from_hours(24)),
+            ("dashboard.loopback_account", |c| c.dashboard.loopback_account = "shop".into()),
+            ("dashboard.loopback_account", |c| {
+                c.dashboard.loopback_account = Uuid::nil().to_string();
+                c.server.public_url = "https://wa.example.com".into();
+            }),
+            ("dashboard.loopback_account", |c| {
+                c.dashboard.loopback_account = Uuid::nil().to_string();
+                c.server.listen = "0.0.0.0:8080".parse().unwrap();
+            }),
             ("limits.revocation_interval", |c| c.limits.revocation_interval = Duration::from_secs(6)),
         ];
         for (key, spoil) in cases {

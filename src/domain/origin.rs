@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use url::Url;
+use url::{Host, Url};
 
 /// `https://app.example.com`, as a browser writes it in `Origin`: scheme, host, and the port unless it is the scheme's.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -38,6 +38,16 @@ impl fmt::Display for Origin {
     }
 }
 
+/// Whether an address leads to the machine it is used on, by its name alone.
+pub fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -65,6 +75,19 @@ mod tests {
             "https://",
         ] {
             assert!(Origin::parse(text).is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn an_address_of_this_machine_is_told_by_its_host() {
+        let at_home = |text: &str| is_loopback(&Url::parse(text).unwrap());
+        for text in
+            ["http://localhost:8080", "http://127.0.0.1", "http://127.9.9.9/x", "http://[::1]:1", "http://0x7f.1"]
+        {
+            assert!(at_home(text), "{text}");
+        }
+        for text in ["http://localhost.example.com", "http://10.0.0.1", "http://0.0.0.0", "http://[::2]", "data:x"] {
+            assert!(!at_home(text), "{text}");
         }
     }
 

@@ -30,11 +30,16 @@ pub enum TokenKind {
     Instance,
     /// One instance's linking, for a hosted page.
     Link,
+    /// Signed in to the dashboard: the value of its cookie, which the API itself never takes.
+    Session,
+    /// Signs one browser in to the dashboard, once: what a sign-in QR holds.
+    Pairing,
 }
 
 impl TokenKind {
     /// Every kind.
-    pub const ALL: [Self; 4] = [Self::Operator, Self::Account, Self::Instance, Self::Link];
+    pub const ALL: [Self; 6] =
+        [Self::Operator, Self::Account, Self::Instance, Self::Link, Self::Session, Self::Pairing];
 
     /// The prefix its tokens begin with.
     pub const fn prefix(self) -> &'static str {
@@ -43,6 +48,8 @@ impl TokenKind {
             Self::Account => "wga_",
             Self::Instance => "wgi_",
             Self::Link => "wgl_",
+            Self::Session => "wgs_",
+            Self::Pairing => "wgp_",
         }
     }
 
@@ -53,6 +60,8 @@ impl TokenKind {
             Self::Account => "account",
             Self::Instance => "instance",
             Self::Link => "link",
+            Self::Session => "session",
+            Self::Pairing => "pairing",
         }
     }
 

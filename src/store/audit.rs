@@ -69,6 +69,12 @@ pub enum Action {
     AccountChanged,
     /// An account was deleted.
     AccountDeleted,
+    /// A code was shown by which a phone signs in to the dashboard.
+    SignInQrShown,
+    /// A browser was signed in to the dashboard.
+    DashboardSignedIn,
+    /// A session of the dashboard was ended.
+    DashboardSignedOut,
 }
 
 impl Action {
@@ -101,6 +107,9 @@ impl Action {
         Self::AccountCreated,
         Self::AccountChanged,
         Self::AccountDeleted,
+        Self::SignInQrShown,
+        Self::DashboardSignedIn,
+        Self::DashboardSignedOut,
     ];
 
     /// The word that stands in JSON and SQL.
@@ -133,6 +142,9 @@ impl Action {
             Self::AccountCreated => "account.created",
             Self::AccountChanged => "account.changed",
             Self::AccountDeleted => "account.deleted",
+            Self::SignInQrShown => "sign_in_qr.shown",
+            Self::DashboardSignedIn => "dashboard.signed_in",
+            Self::DashboardSignedOut => "dashboard.signed_out",
         }
     }
 

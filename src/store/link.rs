@@ -153,6 +153,35 @@ pub async fn opens(conn: &mut PgConnection, instance: InstanceId, token_id: Uuid
     .map_err(StoreError::while_("read whether a link is open"))
 }
 
+/// How a link stands, for its page.
+#[derive(Debug, Clone)]
+pub struct Standing {
+    /// Where the page leads afterwards.
+    pub return_url: Option<String>,
+    /// No new page opens under it.
+    pub is_closed: bool,
+    /// It has linked the instance.
+    pub is_spent: bool,
+}
+
+/// How the link of a token stands.
+pub async fn standing(
+    conn: &mut PgConnection,
+    instance: InstanceId,
+    token_id: Uuid,
+) -> Result<Option<Standing>, StoreError> {
+    sqlx::query_as!(
+        Standing,
+        r#"SELECT return_url, closed_at IS NOT NULL AS "is_closed!", linked_at IS NOT NULL AS "is_spent!"
+           FROM link WHERE instance_id = $1 AND token_id = $2"#,
+        instance.as_str(),
+        token_id,
+    )
+    .fetch_optional(conn)
+    .await
+    .map_err(StoreError::while_("read how a link stands"))
+}
+
 /// Whether a link has linked the instance, and tells only that.
 pub async fn is_used_up(conn: &mut PgConnection, instance: InstanceId, token_id: Uuid) -> Result<bool, StoreError> {
     sqlx::query_scalar!(

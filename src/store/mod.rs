@@ -19,6 +19,7 @@ pub mod account;
 pub mod account_origin;
 pub mod audit;
 pub mod cluster_secret;
+pub mod dashboard;
 pub mod embedded;
 pub mod engine_state;
 pub mod event;
@@ -33,6 +34,7 @@ pub mod outbound;
 pub mod pool;
 pub mod session;
 pub mod token;
+pub mod usage;
 pub mod vault;
 pub mod webhook;
 

@@ -330,6 +330,23 @@ pub async fn has_other_lasting_key(
     .map_err(StoreError::while_("look for another key"))
 }
 
+/// The oldest live key of an account that does not end by itself.
+pub async fn oldest_lasting_key(
+    conn: &mut PgConnection,
+    account_id: AccountId,
+) -> Result<Option<TokenHash>, StoreError> {
+    let action = "find the account's oldest key";
+    let hash = sqlx::query_scalar!(
+        "SELECT hash FROM api_token WHERE account_id = $1 AND kind = 'account'
+             AND revoked_at IS NULL AND expires_at IS NULL ORDER BY created_at, id LIMIT 1",
+        account_id.0,
+    )
+    .fetch_optional(conn)
+    .await
+    .map_err(StoreError::while_(action))?;
+    hash.map(|hash| hash.try_into().map(TokenHash).map_err(|_| StoreError::unreadable(action, "hash"))).transpose()
+}
+
 /// [`TokenHash::prefix`] of every live token, in no order.
 pub async fn live_prefixes(conn: &mut PgConnection, now: DateTime<Utc>, most: usize) -> Result<Vec<u64>, StoreError> {
     let action = "read the live tokens";

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use chrono::TimeDelta;
 use tokio::runtime;
-use tokio::sync::{Mutex, Notify, Semaphore, oneshot};
+use tokio::sync::{Mutex, Notify, Semaphore, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -152,6 +152,11 @@ impl Supervisor {
             }
         }
         Ok(views.into_iter().filter_map(|(_, view)| view).collect())
+    }
+
+    /// The session as it changes, if it has an actor here; the channel closes when that leaves.
+    pub fn watch(&self, id: InstanceId) -> Option<watch::Receiver<SessionView>> {
+        self.inner.deps.registry.get(id).map(|door| door.view.clone())
     }
 
     /// Who must be asked about an instance. For one that runs here it costs a look into a table.

@@ -11,6 +11,15 @@ use crate::domain::qr_code::{QrCode, Rendition};
 use crate::qr::render::DEFAULT_SCALE;
 use crate::qr::{CAMERA_PREFIX, Matrix, TooLong, render};
 
+/// How the body of `/v2/auth/qr-image` begins, up to the quotes with its value in them.
+const IMAGE_BEGINS: &str = r#"{"qr":""#;
+
+/// The code as the `data:` address of a PNG, in quotes: a piece of JSON.
+pub(in crate::api) fn data_uri(code: &QrCode) -> Result<Bytes, ApiError> {
+    let whole = Source::new(code, false).image()?.body;
+    Ok(whole.slice(IMAGE_BEGINS.len() - 1..whole.len() - 1))
+}
+
 /// What the code is drawn from.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Source<'a> {
@@ -92,7 +101,8 @@ impl<'a> Source<'a> {
     fn make_image(self) -> Result<Rendition, ApiError> {
         let png = self.png(DEFAULT_SCALE)?;
         let mut body = String::with_capacity(40 + png.body.len().div_ceil(3) * 4);
-        body.push_str(r#"{"qr":"data:image/png;base64,"#);
+        body.push_str(IMAGE_BEGINS);
+        body.push_str("data:image/png;base64,");
         STANDARD.encode_string(&png.body, &mut body);
         body.push_str(r#""}"#);
         Ok(rendition(body))

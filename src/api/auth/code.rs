@@ -7,11 +7,14 @@ use chrono::{DateTime, Utc};
 use serde_json::json;
 
 use crate::api;
+use crate::api::audit::Witness;
 use crate::api::error::{ApiError, DEFAULT_RETRY_AFTER, StatusMismatch};
 use crate::api::extract::Call;
+use crate::api::state::ApiState;
 use crate::domain::instance::InstanceId;
 use crate::domain::qr_code::QrCode;
 use crate::domain::session::{SessionView, Status};
+use crate::store::StoreError;
 use crate::store::audit::Action;
 use crate::supervisor::{QrRefusal, QrRefusalKind};
 
@@ -28,19 +31,32 @@ const PAIRING_RETRY_AFTER: u64 = 2;
 pub(super) async fn live(call: &Call, id: InstanceId, wait: Duration) -> Result<Arc<QrCode>, ApiError> {
     call.within_qr_limit(id)?;
     let code = call.state.sessions.qr(id, wait).await.map_err(|error| refusal(error, call.state.clock.now()))?;
-    if code.renditions.shown.get().is_none() {
-        if call.state.rounds.begins_with(id, &code) {
-            let mut conn = call.state.store.acquire().await?;
-            call.record(&mut conn, Action::QrShown, id, json!({ "attempt": code.attempt })).await?;
-        }
-        // Whoever came first has set it; both were asked about the same round.
-        let _ = code.renditions.shown.set(());
-    }
+    note_shown(&call.state, &call.witness(), id, &code).await?;
     Ok(code)
 }
 
+/// Leaves a line in the audit log if this is the first code of its round that anybody is shown.
+pub(in crate::api) async fn note_shown(
+    state: &ApiState,
+    witness: &Witness,
+    id: InstanceId,
+    code: &QrCode,
+) -> Result<(), StoreError> {
+    if code.renditions.shown.get().is_some() {
+        return Ok(());
+    }
+    if state.rounds.begins_with(id, code) {
+        let mut conn = state.store.acquire().await?;
+        let detail = json!({ "attempt": code.attempt });
+        witness.record(&mut conn, state.clock.now(), Action::QrShown, Some(id), detail).await?;
+    }
+    // Whoever came first has set it; both were asked about the same round.
+    let _ = code.renditions.shown.set(());
+    Ok(())
+}
+
 /// Why a session has no code to show (the table of linking).
-pub(super) fn refusal(refusal: QrRefusal, now: DateTime<Utc>) -> ApiError {
+pub(in crate::api) fn refusal(refusal: QrRefusal, now: DateTime<Utc>) -> ApiError {
     let (kind, view) = match refusal {
         QrRefusal::Supervisor(error) => return error.into(),
         QrRefusal::Session { kind, view } => (kind, view),

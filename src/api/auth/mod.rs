@@ -8,5 +8,8 @@ pub mod qr_image;
 pub mod request_code;
 mod rounds;
 
-pub(super) use code::retry_after;
+pub(super) use body::data_uri;
+#[cfg(feature = "sandbox")]
+pub(super) use code::refusal;
+pub(super) use code::{note_shown, retry_after};
 pub(super) use rounds::Rounds;

@@ -60,7 +60,7 @@ pub(super) async fn answer(
         Start::After { seq, parameter } if seq > last => return Err(beyond_the_end(parameter, last)),
         Start::After { seq, .. } => seq,
     };
-    let vigil = Vigil::begin(call, Scope::Read)?;
+    let vigil = Vigil::begin(call, Scope::Read, &call.state.streams)?;
     let state = call.state.clone();
     let feed = Feed { state, vigil, id, metadata, kinds: query.kinds, bell, cursor, told: None, is_failing: false };
     let mut response = HttpResponse::Ok();

@@ -79,7 +79,7 @@ pub(super) async fn begin(payload: &mut Payload) -> Result<Begun, ApiError> {
 }
 
 /// Reads the body to its end, unless it is too large or too slow.
-pub(super) async fn read(payload: &mut Payload) -> Result<Bytes, ApiError> {
+pub(in crate::api) async fn read(payload: &mut Payload) -> Result<Bytes, ApiError> {
     if matches!(payload, Payload::None) {
         return Ok(Bytes::new());
     }

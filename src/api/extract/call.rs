@@ -13,8 +13,10 @@ use actix_web::web::Data;
 use actix_web::{FromRequest, HttpMessage, HttpRequest};
 use bytes::Bytes;
 use tracing::{Span, field};
+use uuid::Uuid;
 
 use crate::api::connection::Connection;
+use crate::api::dashboard::{Admitted, admit};
 use crate::api::error::ApiError;
 use crate::api::forward::{self, Cargo, Passage};
 use crate::api::state::ApiState;
@@ -23,12 +25,13 @@ use crate::cluster::Owner;
 use crate::cluster::passport::Origin;
 use crate::domain::chat_id::ChatId;
 use crate::domain::instance::InstanceId;
-use crate::domain::token::{Scope, Token, TokenHash, TokenKind};
+use crate::domain::token::{Scope, TokenKind};
 use crate::limit::{AddressKey, Refused, Standing};
-use crate::store::link;
+use crate::store::{StoreError, link};
 
 use super::accept::Accept;
 use super::body;
+use super::credential::Credential;
 use super::parameters::Parameters;
 use super::parts::Parts;
 use super::read::{Read, Target};
@@ -49,6 +52,8 @@ pub struct Call {
     parts: Option<Parts>,
     parameters: Parameters,
     origin: Origin,
+    credential: Credential,
+    session: Option<Uuid>,
 }
 
 impl FromRequest for Call {
@@ -67,13 +72,19 @@ impl FromRequest for Call {
 }
 
 /// Why a caller is not known.
-pub(super) enum Refusal {
+pub(in crate::api) enum Refusal {
     /// No valid credential, or not where it is wanted.
     Credential,
     /// It was not looked up: the node has looked up all the guesses it may at this moment.
     Guesses,
     /// It could not be found out.
     Other(ApiError),
+}
+
+impl From<StoreError> for Refusal {
+    fn from(error: StoreError) -> Self {
+        Self::Other(error.into())
+    }
 }
 
 impl From<Unresolved> for Refusal {
@@ -86,22 +97,9 @@ impl From<Unresolved> for Refusal {
     }
 }
 
-async fn authenticate(state: &ApiState, parameters: &Parameters) -> Result<Arc<Caller>, Refusal> {
-    let token = parameters.access_token().and_then(|text| Token::parse(text).ok());
-    let resolved = match token {
-        Some(token) => state.tokens.resolve(&token, &state.store, state.clock.now()).await,
-        None => Err(Unresolved::Unknown),
-    };
-    match resolved {
-        Ok(caller) if caller.require_header_auth && parameters.token_outside_headers() => Err(Refusal::Credential),
-        Ok(caller) => Ok(caller),
-        Err(unresolved) => Err(unresolved.into()),
-    }
-}
-
 /// A failure drains the bucket of its address; only further failures meet it empty. So does a token that was not looked
 /// up: it is no live one this node knows of, but it may have been made on another a moment ago, and 401 would be untrue.
-pub(super) fn refuse(state: &ApiState, client: IpAddr, refusal: Refusal) -> ApiError {
+pub(in crate::api) fn refuse(state: &ApiState, client: IpAddr, refusal: Refusal) -> ApiError {
     state.meter.authentication_failed();
     let error = match refusal {
         Refusal::Credential => ApiError::Unauthorized,
@@ -150,13 +148,15 @@ impl Call {
             Origin::Node(client) => client,
             Origin::Client | Origin::Expired => state.trusted_proxies.client_address(&request),
         };
-        let caller = authenticate(&state, &parameters).await.map_err(|refusal| match (refusal, origin) {
-            // The node it was carried from has let this client through; that it failed here is no guess of theirs.
-            (Refusal::Credential, Origin::Node(_)) => ApiError::Unauthorized,
-            (Refusal::Guesses, Origin::Node(_)) => ApiError::Busy,
-            (refusal, _) => refuse(&state, client, refusal),
-        })?;
-        let call = Self { state, caller, client, request, body, parts: None, parameters, origin };
+        let admitted =
+            admit(&state, &request, &parameters, origin).await.map_err(|refusal| match (refusal, origin) {
+                // The node it was carried from has let this client through; that it failed here is no guess of theirs.
+                (Refusal::Credential, Origin::Node(_)) => ApiError::Unauthorized,
+                (Refusal::Guesses, Origin::Node(_)) => ApiError::Busy,
+                (refusal, _) => refuse(&state, client, refusal),
+            })?;
+        let Admitted { caller, credential, session } = admitted;
+        let call = Self { state, caller, client, request, body, parts: None, parameters, origin, credential, session };
         if !matches!(origin, Origin::Node(_)) {
             call.within(call.caller.limiter.check())?;
         }
@@ -212,9 +212,30 @@ impl Call {
         if self.caller.may(scope) { Ok(id) } else { Err(ApiError::Forbidden { needs: needs(scope) }) }
     }
 
-    /// What the caller's token is looked up by, for an answer that outlives it.
-    pub fn token_hash(&self) -> Option<TokenHash> {
-        self.parameters.access_token().and_then(|text| Token::parse(text).ok()).map(|token| token.hash())
+    /// What the caller proved itself with, for an answer that outlives the request.
+    pub fn credential(&self) -> Credential {
+        self.credential
+    }
+
+    /// The session of the dashboard that calls, if it is one.
+    pub fn session(&self) -> Option<Uuid> {
+        self.session
+    }
+
+    /// The same caller, asking for something else: what a page is made of is what the API tells.
+    pub fn asking(&self, query: &[(&str, &str)]) -> Result<Self, ApiError> {
+        Ok(Self {
+            state: self.state.clone(),
+            caller: Arc::clone(&self.caller),
+            client: self.client,
+            request: self.request.clone(),
+            body: self.body.clone(),
+            parts: self.parts.clone(),
+            parameters: Parameters::of_query(query)?,
+            origin: self.origin,
+            credential: self.credential,
+            session: self.session,
+        })
     }
 
     /// The request's connection.

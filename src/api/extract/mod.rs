@@ -1,9 +1,10 @@
 //! From a request to a [`Call`]: everything that is checked before a handler runs, in the contract's order.
 
 mod accept;
-mod body;
+pub(super) mod body;
 mod call;
 mod client_address;
+mod credential;
 mod file;
 mod json;
 mod multipart;
@@ -15,7 +16,9 @@ mod read;
 pub use accept::Accept;
 pub use body::drain;
 pub use call::Call;
+pub(super) use call::{Refusal, refuse};
 pub use client_address::{InvalidNetwork, TrustedProxies};
+pub use credential::Credential;
 pub use file::{FileCall, Part};
 pub use operator_call::OperatorCall;
 pub use parameters::Parameters;

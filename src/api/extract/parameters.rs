@@ -59,6 +59,15 @@ impl Parameters {
         Ok(parameters)
     }
 
+    /// Of a query that a page of ours asks.
+    pub(super) fn of_query(query: &[(&str, &str)]) -> Result<Self, ApiError> {
+        let mut parameters = Self::default();
+        for (name, value) in query {
+            parameters.add((*name).to_owned(), Value::String((*value).to_owned()))?;
+        }
+        Ok(parameters)
+    }
+
     /// The value of a parameter; `None` if it was not given, or given empty.
     pub fn get(&self, name: &str) -> Option<&Value> {
         self.fields.get(name)
@@ -70,7 +79,7 @@ impl Parameters {
     }
 
     /// Whether the credential stood in the query or the body, where it gets logged and bookmarked.
-    pub(super) fn token_outside_headers(&self) -> bool {
+    pub(in crate::api) fn token_outside_headers(&self) -> bool {
         self.token_outside_headers
     }
 

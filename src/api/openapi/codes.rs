@@ -27,6 +27,11 @@ impl ErrorCode {
         code("unauthorized", 401, "No valid credential: missing, malformed, unknown, expired and revoked are one."),
         code("forbidden", 403, "The credential does not reach that far."),
         code(
+            "foreign_page",
+            403,
+            "The dashboard's cookie came with a request that is not of the dashboard's own pages.",
+        ),
+        code(
             "quota_reached",
             403,
             "The account has all the instances or webhooks, or the holder all the tokens, it may have.",

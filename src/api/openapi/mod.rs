@@ -34,8 +34,8 @@ use crate::domain::event::Envelope;
 
 use super::respond::{self, Cached};
 use super::{
-    about, account, audit, auth, chats, contacts, docs, events, groups, health, media, messages, send, session,
-    webhooks,
+    about, account, audit, auth, chats, contacts, dashboard, docs, events, groups, health, media, messages, send,
+    session, usage, webhooks,
 };
 
 pub(super) mod answers;
@@ -113,6 +113,9 @@ pub(super) use codes::ErrorCode;
         contacts::erase::erase,
         events::read::read,
         audit::page,
+        usage::usage,
+        dashboard::qr::qr,
+        dashboard::qr::qr_v1,
         session::webhook::show,
         session::webhook::set,
         session::webhook::end,
@@ -145,6 +148,7 @@ pub(super) use codes::ErrorCode;
         (name = "Groups", description = "Groups, who is in them, and the codes that let people in."),
         (name = "Tokens", description = "What reaches one instance and nothing else."),
         (name = "Account", description = "The account itself: settings, keys, and what was done in its name."),
+        (name = "Dashboard", description = "Signing a phone in to the dashboard."),
         (name = "Health", description = "For those who start, stop and route to the process."),
         (name = "Documents", description = "What this gateway is and how it is called."),
     ),

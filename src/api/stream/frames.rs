@@ -16,6 +16,13 @@ impl Frames {
         self.0.extend_from_slice(b"\n\n");
     }
 
+    /// An event that no client comes back to.
+    pub(in crate::api) fn passing(&mut self, kind: &str, data: &impl Serialize) {
+        self.0.extend_from_slice(format!("event: {kind}\ndata: ").as_bytes());
+        serde_json::to_writer(&mut self.0, data).expect("our documents have no keys but text");
+        self.0.extend_from_slice(b"\n\n");
+    }
+
     /// Where the client stands, without an event: what lies before it was none that it wants.
     pub(in crate::api) fn progress(&mut self, id: i64) {
         self.0.extend_from_slice(format!("id: {id}\n\n").as_bytes());

@@ -72,9 +72,16 @@ impl Streams {
         self.ending.cancel();
     }
 
-    /// Completes when they are to end.
+    /// Fires when they are to end.
+    pub(super) fn ending(&self) -> CancellationToken {
+        self.ending.clone()
+    }
+}
+
+impl Place {
+    /// Completes when the stream is to end.
     async fn ended(&self) {
-        self.ending.cancelled().await;
+        self.streams.ending.cancelled().await;
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::future::{Future, poll_fn};
 use std::pin::pin;
+use std::sync::Arc;
 use std::task::Poll;
 
 use actix_web::web::Data;
@@ -9,12 +10,12 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::api::connection::Connection;
 use crate::api::error::ApiError;
-use crate::api::extract::Call;
+use crate::api::extract::{Call, Credential};
 use crate::api::state::ApiState;
 use crate::api::tokens::Unresolved;
-use crate::domain::token::{Scope, TokenHash};
+use crate::domain::token::Scope;
 
-use super::Place;
+use super::{Place, Streams};
 
 /// A stream that was silent for this long says that it is still there: proxies cut a connection that is silent for 30 or
 /// 60 s.
@@ -27,12 +28,12 @@ const CHECK: TimeDelta = TimeDelta::seconds(2);
 /// Watches over one stream for as long as it is open.
 pub(in crate::api) struct Vigil {
     state: Data<ApiState>,
-    token: TokenHash,
+    credential: Credential,
     scope: Scope,
     connection: Option<Connection>,
     beat_at: DateTime<Utc>,
     check_at: DateTime<Utc>,
-    _place: Place,
+    place: Place,
 }
 
 /// Why a stream goes on.
@@ -47,19 +48,18 @@ pub(in crate::api) enum Woken {
 }
 
 impl Vigil {
-    /// For the answer to a call whose credential has `scope`; `Err` if as many streams are open as may be.
-    pub(in crate::api) fn begin(call: &Call, scope: Scope) -> Result<Self, ApiError> {
+    /// For the answer to a call whose credential has `scope`, one of `among`; `Err` if as many streams are open as may be.
+    pub(in crate::api) fn begin(call: &Call, scope: Scope, among: &Arc<Streams>) -> Result<Self, ApiError> {
         let state = call.state.clone();
-        let token = call.token_hash().ok_or(ApiError::Unauthorized)?;
-        let place = state.streams.open(call.caller.account_id)?;
+        let place = among.open(call.caller.account_id)?;
         let now = state.clock.now();
         Ok(Self {
-            token,
+            credential: call.credential(),
             scope,
             connection: call.connection(),
             beat_at: now + HEARTBEAT,
             check_at: now + CHECK,
-            _place: place,
+            place,
             state,
         })
     }
@@ -76,7 +76,7 @@ impl Vigil {
             return true;
         }
         self.check_at = now + CHECK;
-        match self.state.tokens.resolve_hash(self.token, &self.state.store, now).await {
+        match self.credential.caller(&self.state).await {
             Ok(caller) => caller.may(self.scope),
             Err(Unresolved::Unknown) => false,
             // It cannot be found out at this moment, and held a moment ago.
@@ -88,11 +88,11 @@ impl Vigil {
     pub(in crate::api) async fn wait(&mut self, news: impl Future<Output = ()>) -> Woken {
         let mut news = pin!(news);
         loop {
-            let clock = std::sync::Arc::clone(&self.state.clock);
+            let clock = Arc::clone(&self.state.clock);
             let wake_at = self.beat_at.min(self.check_at);
             tokio::select! {
                 biased;
-                () = self.state.streams.ended() => return Woken::End,
+                () = self.place.ended() => return Woken::End,
                 () = left(self.connection.as_ref()) => return Woken::End,
                 () = &mut news => return Woken::News,
                 () = clock.sleep_until(wake_at) => {}

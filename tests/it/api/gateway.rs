@@ -16,6 +16,7 @@ use secrecy::SecretBox;
 use serde_json::{Value, json};
 use uuid::Uuid;
 use wagate::api::{self, ApiParts, ApiState};
+use wagate::app;
 use wagate::cluster::forward::Forwarder;
 use wagate::cluster::passport::NodeSecret;
 use wagate::config::Config;
@@ -101,17 +102,21 @@ impl Gateway {
                 webhooks: Sender::new(&config.webhook, Arc::new(SystemNames)).unwrap(),
                 server_name: "node-1".into(),
                 node: Arc::new(|| None),
-                public_url: "https://wa.example.com".into(),
+                public_url: match config.server.public_url.as_str() {
+                    "" => "https://wa.example.com".into(),
+                    url => url.to_owned(),
+                },
             })
             .unwrap(),
         );
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let served = state.clone();
-        let server = api::serve(listener, &config.server, 1, move || api::configure(&served)).unwrap();
+        let server = api::serve(listener, &config.server, 1, move || app::configure_public(&served)).unwrap();
         let handle = server.handle();
         tokio::spawn(server);
-        let client = reqwest::Client::new();
+        // What a browser is led to is a test's to see.
+        let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
         let (account, key) = (AccountId(Uuid::from_u128(1)), key(TokenKind::Account, 1));
         let gateway =
             Self { address, database, script, state, clock, vault, account, key, ticks, server: handle, client };

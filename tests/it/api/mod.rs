@@ -9,6 +9,7 @@ mod admin;
 mod audit;
 mod cors;
 mod credentials;
+mod dashboard;
 mod directory;
 mod documents;
 mod errors;

@@ -214,6 +214,10 @@ impl Sessions for Script {
         }
     }
 
+    fn watch(&self, _: InstanceId) -> Option<tokio::sync::watch::Receiver<SessionView>> {
+        None
+    }
+
     async fn start(&self, id: InstanceId) -> Result<SessionView, SupervisorError> {
         self.called("start");
         self.found(id)?;

@@ -103,10 +103,10 @@ async fn nothing_is_lost_and_nothing_sent_twice_while_gateway_and_database_are_k
     let sent_out = outbound.end().await;
     client.reaches(&instance, "WORKING").await;
 
-    verdict::on_inbound(&receiver, &instance, &sent_in).await;
+    let overtaken = verdict::on_inbound(&receiver, &instance, &sent_in).await;
     let unknown = verdict::on_outbound(&client, &network, (&instance, &friend), &sent_out).await;
     eprintln!(
-        "{} deaths, {} messages in, {} out, of which {unknown} unknown; {} deliveries, {} s",
+        "{} deaths, {} messages in, {overtaken} of them overtaken, {} out, {unknown} of them unknown; {} deliveries, {} s",
         plan.deaths(),
         sent_in.len(),
         sent_out.len(),
