@@ -41,6 +41,7 @@ pub mod state;
 mod stream;
 pub mod tokens;
 pub mod upkeep;
+pub mod usage;
 pub mod webhooks;
 
 use actix_web::middleware::{Condition, from_fn};

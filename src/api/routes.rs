@@ -9,7 +9,7 @@ use super::error::ApiError;
 use super::extract::drain;
 use super::{
     about, account, admin, audit, auth, chats, contacts, cors, dashboard, docs, events, forward, groups, health,
-    messages, metrics, openapi, send, session, webhooks,
+    messages, metrics, openapi, send, session, usage, webhooks,
 };
 
 const READ: (&str, &[Method]) = ("GET, HEAD, POST", &[Method::GET, Method::HEAD, Method::POST]);
@@ -173,7 +173,8 @@ pub(super) fn add_calls(config: &mut Routes<'_>) {
         .service(route("/v2/account/keys/rotate", POST, account::keys::rotate))
         .service(route("/v2/contacts/erase", POST, contacts::erase::erase))
         .service(route("/v2/events", GET, events::read::read))
-        .service(route("/v2/audit", GET, audit::page));
+        .service(route("/v2/audit", GET, audit::page))
+        .service(route("/v2/usage", GET, usage::usage));
     add_webhooks(config);
 }
 

@@ -34,6 +34,7 @@ pub mod outbound;
 pub mod pool;
 pub mod session;
 pub mod token;
+pub mod usage;
 pub mod vault;
 pub mod webhook;
 

@@ -3,6 +3,8 @@
 
 mod api;
 #[cfg(feature = "sandbox")]
+mod browser;
+#[cfg(feature = "sandbox")]
 mod cli;
 mod cluster;
 mod connecting;

@@ -46,7 +46,9 @@ pub(super) async fn key(state: &ApiState, request: &HttpRequest) -> Result<Optio
 fn is_at_home(peer: Option<IpAddr>, headers: &HeaderMap) -> bool {
     let mut hosts = headers.get_all(HOST);
     let (Some(host), None) = (hosts.next(), hosts.next()) else { return false };
-    let host = host.to_str().ok().and_then(|host| Url::parse(&format!("http://{host}/")).ok());
+    // A name and a port, and nothing that would make another part of an address of either.
+    let host = host.to_str().ok().filter(|host| !host.contains(['@', '/', '?', '#', '\\']));
+    let host = host.and_then(|host| Url::parse(&format!("http://{host}/")).ok());
     peer.is_some_and(|peer| peer.is_loopback())
         && host.is_some_and(|host| is_loopback(&host))
         && !FORWARDING.iter().any(|name| headers.contains_key(*name))

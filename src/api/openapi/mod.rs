@@ -35,7 +35,7 @@ use crate::domain::event::Envelope;
 use super::respond::{self, Cached};
 use super::{
     about, account, audit, auth, chats, contacts, dashboard, docs, events, groups, health, messages, send, session,
-    webhooks,
+    usage, webhooks,
 };
 
 pub(super) mod answers;
@@ -105,6 +105,7 @@ pub(super) use codes::ErrorCode;
         contacts::erase::erase,
         events::read::read,
         audit::page,
+        usage::usage,
         dashboard::qr::qr,
         dashboard::qr::qr_v1,
         session::webhook::show,

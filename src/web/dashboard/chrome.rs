@@ -15,10 +15,11 @@ pub(super) enum Place {
     Webhooks,
     Keys,
     Audit,
+    Usage,
 }
 
 impl Place {
-    const ALL: [Self; 4] = [Self::Instances, Self::Webhooks, Self::Keys, Self::Audit];
+    const ALL: [Self; 5] = [Self::Instances, Self::Webhooks, Self::Keys, Self::Audit, Self::Usage];
 
     const fn href(self) -> &'static str {
         match self {
@@ -26,6 +27,7 @@ impl Place {
             Self::Webhooks => "/dashboard/webhooks",
             Self::Keys => "/dashboard/keys",
             Self::Audit => "/dashboard/audit",
+            Self::Usage => "/dashboard/usage",
         }
     }
 
@@ -35,6 +37,7 @@ impl Place {
             Self::Webhooks => "Webhooks",
             Self::Keys => "Keys",
             Self::Audit => "Audit",
+            Self::Usage => "Usage",
         }
     }
 }

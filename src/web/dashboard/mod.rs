@@ -13,9 +13,11 @@ mod instances;
 mod keys;
 mod moment;
 mod pair;
+mod plot;
 mod sign_in;
 mod sign_out;
 mod told;
+mod usage;
 mod webhooks;
 
 use actix_web::web::{self, ServiceConfig};
@@ -36,5 +38,6 @@ pub fn pages(config: &mut ServiceConfig) {
         .route("/webhooks", web::get().to(webhooks::page))
         .route("/webhooks/{webhook_id}", web::get().to(webhooks::one))
         .route("/keys", web::get().to(keys::page))
+        .route("/usage", web::get().to(usage::page))
         .route("/audit", web::get().to(audit::page));
 }

@@ -106,7 +106,8 @@ impl Gateway {
         let server = api::serve(listener, &config.server, 1, move || app::configure_public(&served)).unwrap();
         let handle = server.handle();
         tokio::spawn(server);
-        let client = reqwest::Client::new();
+        // What a browser is led to is a test's to see.
+        let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
         let (account, key) = (AccountId(Uuid::from_u128(1)), key(TokenKind::Account, 1));
         let gateway =
             Self { address, database, script, state, clock, vault, account, key, ticks, server: handle, client };

@@ -26,6 +26,7 @@ async fn every_page_is_drawn_guarded_and_without_a_secret() {
         "/dashboard/webhooks",
         &webhook,
         "/dashboard/keys",
+        "/dashboard/usage",
         "/dashboard/audit",
         "/dashboard/audit?action=instance.created",
         "/dashboard/sign-in",

@@ -71,9 +71,8 @@ async fn a_phone_that_scans_it_sees_the_account_and_signs_in_with_a_tap() {
 #[tokio::test]
 async fn a_code_ends_after_a_minute_and_with_its_key() {
     let gateway = Gateway::start().await;
-    let redeem = |token: String| async {
-        Browser::new(&gateway).post("/dashboard/pair/redeem", &json!({ "token": token })).await
-    };
+    let redeem =
+        async |token: String| Browser::new(&gateway).post("/dashboard/pair/redeem", &json!({ "token": token })).await;
     let token = token_of(gateway.get("/api/qr", gateway.key.expose()).await).await;
     gateway.clock.advance(TimeDelta::seconds(60));
     assert_eq!(redeem(token).await.status, 401);

@@ -14,13 +14,16 @@ const OPEN: [&str; 7] =
     ["/about", "/docs", "/docs/{file}", "/health/live", "/health/ready", "/metrics", "/openapi.json"];
 
 /// Routes that are about an account and not about an instance.
-const OF_AN_ACCOUNT: [&str; 13] = [
+const OF_AN_ACCOUNT: [&str; 16] = [
+    "/api/qr",
+    "/api/v1/qr",
     "/v2/account",
     "/v2/account/keys",
     "/v2/account/keys/rotate",
     "/v2/audit",
     "/v2/session/create",
     "/v2/session/list",
+    "/v2/usage",
     "/v2/webhooks",
     "/v2/webhooks/{webhook_id}",
     "/v2/webhooks/{webhook_id}/dead-letters",

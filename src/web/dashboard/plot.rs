@@ -1,0 +1,77 @@
+//! Bars by day, drawn as SVG. The numbers stand in a table beside it, so the picture itself is nobody's only way to them.
+
+use std::fmt::Write as _;
+
+use askama::filters::HtmlSafe;
+
+/// The drawing's size, in units of its own; it scales to the page.
+const WIDTH: i64 = 640;
+const HEIGHT: i64 = 200;
+/// Room for the days' names below and the highest number above.
+const BELOW: i64 = 24;
+const ABOVE: i64 = 18;
+
+/// A day's numbers, by the series.
+pub(super) struct Bar {
+    /// What stands below it.
+    pub(super) label: String,
+    /// One number a series.
+    pub(super) values: Vec<i64>,
+}
+
+/// A drawing; it is made of numbers and of dates.
+pub(super) struct Svg(String);
+
+impl std::fmt::Display for Svg {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl HtmlSafe for Svg {}
+
+/// Draws the bars of each day side by side; `alternative` says what they show.
+pub(super) fn draw(bars: &[Bar], alternative: &'static str) -> Svg {
+    let highest = bars.iter().flat_map(|bar| &bar.values).copied().max().unwrap_or(0).max(1);
+    let days = i64::try_from(bars.len()).unwrap_or(1).max(1);
+    let (slot, floor) = (WIDTH / days, HEIGHT - BELOW);
+    let mut svg = format!(
+        r#"<svg class="plot" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{alternative}"><path class="axis" d="M0 {floor}h{WIDTH}"/>"#
+    );
+    for (day, bar) in (0..).zip(bars) {
+        let series = i64::try_from(bar.values.len()).unwrap_or(1).max(1);
+        let width = (slot - slot / 3) / series;
+        for (place, value) in (0..).zip(&bar.values) {
+            let height = value * (floor - ABOVE) / highest;
+            let (x, y) = (day * slot + slot / 6 + place * width, floor - height);
+            let kind = if place == 0 { "bars" } else { "bars second" };
+            // Writing to a string cannot fail.
+            let _ = write!(svg, r#"<rect class="{kind}" x="{x}" y="{y}" width="{width}" height="{height}" rx="2"/>"#);
+        }
+        let (middle, base) = (day * slot + slot / 2, HEIGHT - 6);
+        let _ = write!(svg, r#"<text x="{middle}" y="{base}" text-anchor="middle">{}</text>"#, bar.label);
+    }
+    let _ = write!(svg, r#"<text x="0" y="12">{highest}</text></svg>"#);
+    Svg(svg)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_highest_bar_reaches_the_top_and_nothing_leaves_the_drawing() {
+        let bar = |label: &str, values: &[i64]| Bar { label: label.into(), values: values.to_vec() };
+        let svg = draw(&[bar("11-23", &[0, 5]), bar("11-24", &[10, 2])], "messages by day").to_string();
+        let heights: Vec<i64> =
+            svg.split("height=\"").skip(1).filter_map(|rest| rest.split('"').next()?.parse().ok()).collect();
+        assert_eq!(heights, [0, 79, 158, 31]);
+        let document = roxmltree::Document::parse(&svg).unwrap();
+        assert_eq!(document.root_element().attribute("aria-label"), Some("messages by day"));
+    }
+
+    #[test]
+    fn without_days_it_is_an_empty_drawing() {
+        assert!(draw(&[], "nothing").to_string().ends_with("</svg>"));
+    }
+}
