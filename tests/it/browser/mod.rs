@@ -4,5 +4,7 @@
 
 mod dashboard;
 mod driver;
+mod frames;
+mod link;
 
 pub(crate) use driver::{Browser, Look};
