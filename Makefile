@@ -1,6 +1,6 @@
 # What people type. Each target installs what it needs first (.ci/deps).
 .DEFAULT_GOAL := help
-.PHONY: help run serve test check check-api bench fuzz sqlx deps
+.PHONY: help run serve test check check-api bench fuzz sqlx screenshots deps
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST)
@@ -33,6 +33,10 @@ bench: deps ## requests a second, the cost of a code, the memory of instances an
 fuzz: ## hostile input, FUZZ_SECONDS (60) for each target; what it finds is kept in target/fuzz
 	@.ci/deps fuzz
 	@.ci/fuzz
+
+screenshots: ## draw the pictures of the pages anew, into docs/screenshots
+	@.ci/deps test
+	cargo nextest run --locked --features sandbox --run-ignored only -E 'test(/^browser::screenshots::/)'
 
 sqlx: deps ## ask PostgreSQL about the queries again and write .sqlx
 	@.ci/sqlx prepare

@@ -322,3 +322,39 @@ async fn a_token_that_was_revoked_is_refused_by_every_node_within_five_seconds()
     }
     end(owner, other).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_dashboard_of_either_node_shows_and_does_what_the_owner_knows() {
+    let (owner, other) = two_nodes(|_| {}).await;
+    let (it, _) = create(&owner).await;
+    let instance = it["instance_id"].as_str().unwrap();
+    owner.client.code(instance).await;
+    wagate::app::install_crypto_provider();
+    let browser = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
+    // The owner has another address, so a page of this node is none of its own: who carries the request has looked.
+    let from_page =
+        |request: reqwest::RequestBuilder| request.header("origin", &other.url).header("sec-fetch-site", "same-origin");
+    let form = format!("access_token={}", other.client.key());
+    let sign_in = browser.post(format!("{}/dashboard/sign-in", other.url)).body(form);
+    let sign_in = sign_in.header("content-type", "application/x-www-form-urlencoded");
+    let signed_in = from_page(sign_in).send().await.unwrap();
+    assert_eq!(signed_in.status(), StatusCode::SEE_OTHER);
+    let cookie = header(signed_in.headers(), "set-cookie").split(';').next().unwrap().to_owned();
+
+    let page = format!("{}/dashboard/instances/{instance}", other.url);
+    let page = from_page(browser.get(page)).header("cookie", &cookie).send().await.unwrap();
+    assert_eq!(page.status(), StatusCode::OK);
+    assert_eq!(header(page.headers(), "x-frame-options"), "DENY");
+    let text = page.text().await.unwrap();
+    assert!(text.contains("<dd>owner</dd>") && text.contains("shop-7"), "{text}");
+
+    let stop = browser.post(format!("{}/dashboard/v2/session/stop", other.url)).header("cookie", &cookie).json(&it);
+    let (status, _, stopped) = read(from_page(stop).send().await.unwrap()).await;
+    assert_eq!((status, &stopped["desired"]), (StatusCode::OK, &json!("stopped")), "{stopped}");
+    owner.client.reaches(instance, "STOPPED").await;
+    // Straight to the owner, the same page is a stranger.
+    let stop = browser.post(format!("{}/dashboard/v2/session/stop", owner.url)).header("cookie", &cookie).json(&it);
+    let (status, _, refused) = read(from_page(stop).send().await.unwrap()).await;
+    assert_eq!((status, &refused["code"]), (StatusCode::FORBIDDEN, &json!("foreign_page")));
+    end(owner, other).await;
+}

@@ -46,7 +46,8 @@ impl OwnPages {
         }
         match (site, only(headers, &ORIGIN)) {
             (None, Some(origin)) => self.is_own(origin),
-            (Some(site), None) => site == "same-origin",
+            // Our pages tell nobody where they are (`Referrer-Policy`), so what their forms send has the origin `null`.
+            (Some(site), None | Some("null")) => site == "same-origin",
             (Some(site), Some(origin)) => site == "same-origin" && self.is_own(origin),
             (None, None) => false,
         }
@@ -96,13 +97,15 @@ mod tests {
         assert!(post(&[("origin", OURS), ("sec-fetch-site", "same-origin")]));
         assert!(post(&[("origin", OURS)]), "a browser without fetch metadata");
         assert!(post(&[("sec-fetch-site", "same-origin")]));
+        assert!(post(&[("origin", "null"), ("sec-fetch-site", "same-origin")]), "a form of a page without a referrer");
+        assert!(!post(&[("origin", "null")]));
         assert!(!post(&[]));
         for (origin, site) in [
             ("https://evil.example.com", "cross-site"),
             ("https://evil.example.com", "same-origin"),
             (OURS, "same-site"),
             (OURS, "none"),
-            ("null", "same-origin"),
+            ("null", "cross-site"),
             ("https://wa.example.com:8443", "same-site"),
             ("http://wa.example.com", "same-origin"),
         ] {

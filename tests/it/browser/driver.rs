@@ -224,7 +224,7 @@ fn start_driver() -> (Child, String) {
     let port = lines
         .by_ref()
         .map_while(Result::ok)
-        .find_map(|line| line.split("on port ").nth(1)?.trim_end_matches('.').parse::<u16>().ok())
+        .find_map(|line| line.split("started successfully on port ").nth(1)?.trim_end_matches('.').parse::<u16>().ok())
         .expect("chromedriver tells its port");
     // What else it says must find a reader.
     std::thread::spawn(move || lines.for_each(drop));

@@ -6,5 +6,6 @@ mod dashboard;
 mod driver;
 mod frames;
 mod link;
+mod screenshots;
 
 pub(crate) use driver::{Browser, Look};

@@ -1,0 +1,60 @@
+//! The pictures of the README and of the documents: `make screenshots` draws them anew into `docs/screenshots`. They are
+//! pictures and no comparison, so an ordinary run leaves them out.
+
+use std::path::Path;
+
+use serde_json::json;
+
+use super::dashboard::{create, gateway, link, sign_in};
+use super::{Browser, Look};
+
+/// The largest picture that may be committed.
+const LARGEST: usize = 150 * 1024;
+
+const LIGHT: Look = Look { width: 1280, height: 860, dark: false, mobile: false, languages: "en" };
+const DARK: Look = Look { dark: true, ..LIGHT };
+const PHONE: Look = Look { width: 390, height: 844, dark: false, mobile: true, languages: "en" };
+
+async fn keep(browser: &Browser, name: &str) {
+    // What counts down or tells the time would make each run's pictures differ for nothing.
+    browser.run("document.activeElement?.blur(); scrollTo(0, 0)").await;
+    let picture = browser.picture().await;
+    assert!(picture.len() < LARGEST, "{name} takes {} bytes", picture.len());
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/screenshots");
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::write(folder.join(format!("{name}.png")), picture).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "it draws pictures; `make screenshots` runs it"]
+async fn pictures_of_the_dashboard() {
+    let gateway = gateway().await;
+    for (look, suffix) in [(LIGHT, "light"), (DARK, "dark"), (PHONE, "phone")] {
+        let browser = Browser::looking(look).await;
+        browser.go(&format!("{}/dashboard/sign-in", gateway.url)).await;
+        browser.until("document.readyState === 'complete'").await;
+        keep(&browser, &format!("dashboard-sign-in-{suffix}")).await;
+        sign_in(&browser, &gateway).await;
+        create(&browser, &format!("shop-{suffix}")).await;
+        browser.shows(".head .badge", "SCAN_QR_CODE").await;
+        browser.click("[data-show-qr]").await;
+        browser.until("document.querySelector('[data-qr]')?.src").await;
+        keep(&browser, &format!("dashboard-link-{suffix}")).await;
+        link(&browser, &gateway).await;
+        let friend = gateway.network.phone().await;
+        let number = browser.run("return document.querySelector('[data-field=me]').textContent").await;
+        let number: String = number.as_str().unwrap().chars().filter(char::is_ascii_digit).collect();
+        let hello = json!({ "to": number, "text": "Is the blue one in stock?" });
+        gateway.network.post(&format!("/phones/{friend}/send"), &hello).await;
+        browser.until("document.querySelector('[data-events] li[data-kind=message]')").await;
+        keep(&browser, &format!("dashboard-instance-{suffix}")).await;
+        for (path, name) in
+            [("", "instances"), ("/webhooks", "webhooks"), ("/keys", "keys"), ("/audit", "audit"), ("/usage", "usage")]
+        {
+            browser.go(&format!("{}/dashboard{path}", gateway.url)).await;
+            browser.until("document.querySelector('.account')").await;
+            keep(&browser, &format!("dashboard-{name}-{suffix}")).await;
+        }
+    }
+    gateway.stop().await;
+}
