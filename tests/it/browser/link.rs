@@ -51,7 +51,7 @@ pub(super) async fn stands_at(browser: &Browser, phase: &str) {
 }
 
 /// Waits until a code is there for everybody to see, and nothing of the one before; where its image comes from.
-async fn code_shown(browser: &Browser) -> String {
+pub(super) async fn code_shown(browser: &Browser) -> String {
     let images = "document.querySelectorAll('[data-codes] img')";
     let shown = format!("{images}.length === 1 && getComputedStyle({images}[0]).opacity === '1' && {images}[0].src");
     browser.until(&shown).await.as_str().unwrap().to_owned()
