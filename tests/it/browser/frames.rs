@@ -152,7 +152,10 @@ async fn the_token_stands_in_the_pages_own_path_and_nowhere_else() {
     }
     browser.until("document.title === 'Back at the shop'").await;
     assert_eq!(browser.run("return document.referrer").await, "");
-    let heads = site.heads.lock().join("\n");
-    assert!(heads.starts_with("get /done ") && !heads.contains("referer") && !heads.contains("wgl_"), "{heads}");
+    let heads = site.heads.lock().clone();
+    // The browser asks this site for an icon too, and says from which of its pages.
+    let arrival = heads.iter().find(|head| head.starts_with("get /done ")).expect("the visitor was led back");
+    assert!(!arrival.contains("referer"), "{arrival}");
+    assert!(!heads.join("\n").contains("wgl_"), "{heads:?}");
     gateway.stop().await;
 }
