@@ -106,6 +106,11 @@ impl Browser {
         self.ask(Method::POST, "/back", &json!({})).await;
     }
 
+    /// From now on scripts run in the page's first frame.
+    pub(crate) async fn enter_frame(&self) {
+        self.ask(Method::POST, "/frame", &json!({ "id": 0 })).await;
+    }
+
     pub(crate) async fn address(&self) -> String {
         self.ask(Method::GET, "/url", &Value::Null).await.as_str().unwrap().to_owned()
     }
