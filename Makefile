@@ -26,7 +26,7 @@ check: ## format, lints, licences, documentation, committed queries
 check-api: deps ## a sandbox gateway, judged by its OpenAPI document and by other people's clients
 	@.ci/check-api
 
-bench: deps ## requests a second, the cost of a code, the memory of instances and of open pages
+bench: deps ## requests a second and the cost of drawing a code
 	@echo "== building optimised; the first time this takes several minutes"
 	.ci/with-postgres cargo bench --locked --features sandbox
 

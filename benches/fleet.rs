@@ -5,8 +5,9 @@
 
 #![expect(clippy::print_stdout, clippy::unwrap_used, reason = "a bench prints its result and gives up on any failure")]
 
-mod process;
-
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use base64::Engine;
@@ -14,10 +15,52 @@ use base64::engine::general_purpose::STANDARD;
 use futures_util::{StreamExt, stream};
 use serde_json::{Value, json};
 
-use process::{Process, open_to_the_server};
-
 /// Instances that are created and scanned at the same time.
 const AT_ONCE: usize = 8;
+
+struct Process {
+    child: Child,
+    ready: Value,
+}
+
+impl Process {
+    fn start(arguments: &[&str]) -> Self {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_wagate"))
+            .args(arguments)
+            .env_remove("DATABASE_URL")
+            .env("WAGATE_LOG__FILTER", "warn")
+            .env("WAGATE_LIMITS__QR_BURST", "1000")
+            .env("WAGATE_LIMITS__API_BURST", "100000")
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        Self { child, ready: serde_json::from_str(&line).unwrap() }
+    }
+
+    fn told(&self, field: &str) -> &str {
+        self.ready[field].as_str().unwrap()
+    }
+
+    /// Resident memory in KiB.
+    fn resident(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
+        line.split_whitespace().nth(1).unwrap().parse().unwrap()
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        nix::sys::signal::kill(
+            nix::unistd::Pid::from_raw(i32::try_from(self.child.id()).unwrap()),
+            nix::sys::signal::Signal::SIGTERM,
+        )
+        .unwrap();
+        self.child.wait().unwrap();
+    }
+}
 
 struct Gateway {
     http: reqwest::Client,
@@ -68,11 +111,21 @@ fn main() {
 async fn measure(fleet: usize) {
     let data = tempfile::tempdir().unwrap();
     open_to_the_server(data.path());
-    let sandbox = Process::start(&["sandbox", "--listen", "127.0.0.1:0", "--ready-json"], &[]);
+    let sandbox = Process::start(&["sandbox", "--listen", "127.0.0.1:0", "--ready-json"]);
     let folder = data.path().join("gateway").display().to_string();
     let at = sandbox.told("sandbox_url");
-    let limits = [("WAGATE_LIMITS__QR_BURST", "1000"), ("WAGATE_LIMITS__API_BURST", "100000")];
-    let gateway = Process::gateway(&folder, at, &limits);
+    let gateway = Process::start(&[
+        "serve",
+        "--ready-json",
+        "--listen",
+        "127.0.0.1:0",
+        "--operator-listen",
+        "127.0.0.1:0",
+        "--data-dir",
+        &folder,
+        "--sandbox-at",
+        at,
+    ]);
     let api = Gateway {
         http: reqwest::Client::new(),
         url: gateway.told("url").to_owned(),
@@ -97,4 +150,10 @@ async fn measure(fleet: usize) {
         first_codes[fleet / 2],
         first_codes[fleet * 9 / 10]
     );
+}
+
+/// As root the private PostgreSQL runs as another user, who must be able to pass through.
+fn open_to_the_server(folder: &Path) {
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o711)).unwrap();
 }
