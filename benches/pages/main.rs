@@ -60,6 +60,7 @@ async fn measure(pages: usize) {
     let data = tempfile::tempdir().unwrap();
     open_to_the_server(data.path());
     let sandbox = Process::start(&["sandbox", "--listen", "127.0.0.1:0", "--ready-json"], &[]);
+    hurry(sandbox.told("sandbox_url")).await;
     let most = (pages + WARM).to_string();
     let settings = [
         ("WAGATE_EVENTS__MAX_STREAMS", most.as_str()),
@@ -74,7 +75,6 @@ async fn measure(pages: usize) {
         Process::gateway(&data.path().join("gateway").display().to_string(), sandbox.told("sandbox_url"), &settings);
     let path = link(gateway.told("url"), gateway.told("account_key")).await;
     let server: SocketAddr = gateway.told("url").trim_start_matches("http://").parse().unwrap();
-    hurry(sandbox.told("sandbox_url")).await;
 
     let (seen, mut sights) = mpsc::unbounded_channel();
     let open = |number: usize| {
