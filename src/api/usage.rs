@@ -17,7 +17,7 @@ use super::openapi::answers::EveryRoute;
 use super::respond;
 
 /// Days that are told of, today among them: as long as events and messages are kept unless configured otherwise.
-const DAYS: u64 = 7;
+const DAYS: u8 = 7;
 
 /// What an account used.
 #[derive(Serialize, ToSchema)]
@@ -62,12 +62,12 @@ struct Day {
 pub async fn usage(call: Call) -> Result<HttpResponse, ApiError> {
     call.account_key()?;
     let today = call.state.clock.now().date_naive();
-    let first = today.checked_sub_days(Days::new(DAYS - 1)).unwrap_or(today);
+    let first = today.checked_sub_days(Days::new(u64::from(DAYS) - 1)).unwrap_or(today);
     let since = first.and_time(NaiveTime::MIN).and_utc();
     let account = call.caller.account_id;
     let mut conn = call.state.store.acquire().await?;
     let mut days: BTreeMap<NaiveDate, Day> =
-        first.iter_days().take(DAYS as usize).map(|date| (date, Day { date, ..Day::default() })).collect();
+        first.iter_days().take(usize::from(DAYS)).map(|date| (date, Day { date, ..Day::default() })).collect();
     for (date, count) in usage::received(&mut conn, account, since).await? {
         days.entry(date).or_default().received += count;
     }

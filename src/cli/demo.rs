@@ -7,6 +7,7 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use chrono::DateTime;
 use clap::Args;
+use reqwest::Method;
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 
@@ -16,6 +17,9 @@ use crate::app::{Application, Network};
 use crate::domain::clock::{Clock, SystemClock};
 use crate::lifecycle::Signals;
 use crate::{config, engine, telemetry};
+
+/// Seconds for which the link page works: as long as a link can.
+const LINK_TTL: u32 = 72 * 60 * 60;
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
@@ -108,9 +112,31 @@ async fn tell(url: &str, sandbox: &str, key: &secrecy::SecretString, stay: bool)
     };
     say(&format!("   linked with {}", number_of(&linked).unwrap_or_default()));
     if stay {
+        let page = link_page(&client).await?;
+        say(&in_a_browser(url, &page));
         say(&next_steps(url, sandbox, key.expose_secret(), &instance, &token));
     }
     Ok(())
+}
+
+/// A page on which the newcomer links a second instance. It rests until then: the page starts it.
+async fn link_page(client: &Client) -> anyhow::Result<String> {
+    let created = json!({ "name": "your turn", "start": false });
+    let created = client.call(Method::POST, "/v2/session/create", None, Some(&created)).await?;
+    let instance = created["instance_id"].as_str().context("the answer names no instance")?;
+    let shown = json!({ "ttl": LINK_TTL });
+    let shown = client.call(Method::POST, "/v2/session/temp-link", Some(instance), Some(&shown)).await?;
+    Ok(shown["link"].as_str().context("the answer holds no link")?.to_owned())
+}
+
+fn in_a_browser(url: &str, page: &str) -> String {
+    format!(
+        "
+Now your turn, in a browser. No phone is needed: the page offers to scan with a sandbox phone.
+
+  link page  {page}
+  dashboard  {url}/dashboard      # asks for the account key below"
+    )
 }
 
 fn next_steps(url: &str, sandbox: &str, key: &str, instance: &str, token: &str) -> String {

@@ -38,7 +38,9 @@ impl Asset {
             "png" => "image/png",
             _ => return None,
         };
-        let hash: String = Sha256::digest(&body)[..6].iter().map(|byte| format!("{byte:02x}")).collect();
+        let digest = Sha256::digest(&body);
+        let (first, _) = digest.split_first_chunk().expect("a digest is longer than that");
+        let hash = format!("{:016x}", u64::from_be_bytes(*first));
         let hashed_name = format!("{stem}-{hash}.{extension}");
         Some(Self {
             content_type,

@@ -98,7 +98,7 @@ function take(state) {
   skew = state.now - Date.now();
   $("[data-offline-note]").textContent = "";
   if (state.qr) draw(state.qr);
-  if (state.number) $("[data-linked-number]").textContent = fill(body.dataset.number, "number", state.number);
+  if (state.number) $("[data-linked-number]").textContent = fill(body.dataset.number, "number", `\u2066${state.number}\u2069`);
   show(state.phase);
   if (state.phase === "linked") leave();
 }

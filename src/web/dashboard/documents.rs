@@ -83,7 +83,8 @@ pub(super) struct Events {
 pub(super) struct Event {
     pub(super) seq: i64,
     pub(super) timestamp: i64,
-    pub(super) event: String,
+    #[serde(rename = "event")]
+    pub(super) kind: String,
     pub(super) payload: Value,
 }
 
@@ -102,7 +103,8 @@ impl Event {
 /// A token or a key.
 #[derive(Debug, Deserialize)]
 pub(super) struct Token {
-    pub(super) token_id: Uuid,
+    #[serde(rename = "token_id")]
+    pub(super) id: Uuid,
     pub(super) last4: String,
     pub(super) name: Option<String>,
     #[serde(default)]
@@ -123,7 +125,8 @@ impl Token {
 /// A webhook.
 #[derive(Debug, Deserialize)]
 pub(super) struct Webhook {
-    pub(super) webhook_id: String,
+    #[serde(rename = "webhook_id")]
+    pub(super) id: String,
     pub(super) instance_id: Option<String>,
     pub(super) url: String,
     pub(super) events: Vec<String>,

@@ -88,6 +88,8 @@ impl Page {
     }
 
     fn number_text(&self) -> String {
-        self.words.number.replace("{number}", self.number.as_deref().unwrap_or_default())
+        // Isolated (UAX 9, 2.4): between Arabic words the parts of a masked number would change places.
+        let number = self.number.as_deref().unwrap_or_default();
+        self.words.number.replace("{number}", &format!("\u{2066}{number}\u{2069}"))
     }
 }

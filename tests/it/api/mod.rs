@@ -20,6 +20,7 @@ mod hostile;
 mod idempotency;
 mod letters;
 mod limits;
+mod link_page;
 mod linking;
 mod me;
 mod multipart;

@@ -4,6 +4,8 @@
 
 mod dashboard;
 mod driver;
+mod frames;
+mod link;
 mod screenshots;
 
 pub(crate) use driver::{Browser, Look};

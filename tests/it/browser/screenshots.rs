@@ -5,8 +5,8 @@ use std::path::Path;
 
 use serde_json::json;
 
-use super::dashboard::{create, gateway, link, sign_in};
-use super::{Browser, Look};
+use super::dashboard::{self, create, gateway, sign_in};
+use super::{Browser, Look, link};
 
 /// The largest picture that may be committed.
 const LARGEST: usize = 150 * 1024;
@@ -40,7 +40,7 @@ async fn pictures_of_the_dashboard() {
         browser.click("[data-show-qr]").await;
         browser.until("document.querySelector('[data-qr]')?.src").await;
         keep(&browser, &format!("dashboard-link-{suffix}")).await;
-        link(&browser, &gateway).await;
+        dashboard::link(&browser, &gateway).await;
         let friend = gateway.network.phone().await;
         let number = browser.run("return document.querySelector('[data-field=me]').textContent").await;
         let number: String = number.as_str().unwrap().chars().filter(char::is_ascii_digit).collect();
@@ -56,5 +56,42 @@ async fn pictures_of_the_dashboard() {
             keep(&browser, &format!("dashboard-{name}-{suffix}")).await;
         }
     }
+    gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "it draws pictures; `make screenshots` runs it"]
+async fn pictures_of_the_link_page() {
+    let gateway = gateway().await;
+    let arabic = Look { languages: "ar", ..PHONE };
+    for (look, suffix) in [(LIGHT, "light"), (DARK, "dark"), (PHONE, "phone"), (arabic, "arabic")] {
+        let browser = Browser::looking(look).await;
+        let (_, page) = link::linkable(&gateway).await;
+        browser.go(&page).await;
+        link::stands_at(&browser, "ready").await;
+        keep(&browser, &format!("link-ready-{suffix}")).await;
+        browser.click("section:not([hidden]) [data-show]").await;
+        link::code_shown(&browser).await;
+        keep(&browser, &format!("link-scan-{suffix}")).await;
+        browser.click("[data-code-open]").await;
+        keep(&browser, &format!("link-code-{suffix}")).await;
+        browser.click("[data-code-close]").await;
+        link::scan(&gateway, &browser).await;
+        link::stands_at(&browser, "linked").await;
+        // The tick is drawn in a moment of its own.
+        browser.until("document.getAnimations().every((each) => each.playState === 'finished')").await;
+        keep(&browser, &format!("link-linked-{suffix}")).await;
+    }
+    let fault = gateway.network.fault(&json!({ "kind": "refuse" })).await;
+    let browser = Browser::looking(PHONE).await;
+    let (_, page) = link::linkable(&gateway).await;
+    browser.go(&page).await;
+    browser.click("section:not([hidden]) [data-show]").await;
+    link::stands_at(&browser, "unreachable").await;
+    keep(&browser, "link-unreachable-phone").await;
+    gateway.network.mend(&fault).await;
+    browser.go(&format!("{}/link/wgl_ended", gateway.url)).await;
+    link::stands_at(&browser, "expired").await;
+    keep(&browser, "link-expired-phone").await;
     gateway.stop().await;
 }
