@@ -51,9 +51,14 @@ async fn shown_code(browser: &Browser) -> String {
 }
 
 /// Links the instance whose page is open; the phone's number.
-pub(super) async fn link(browser: &Browser, gateway: &Gateway) -> String {
-    let number = gateway.network.phone().await;
+async fn link(browser: &Browser, gateway: &Gateway) -> String {
     browser.click("[data-show-qr]").await;
+    scan(browser, gateway).await
+}
+
+/// Scans the code that the page shows; the phone's number.
+pub(super) async fn scan(browser: &Browser, gateway: &Gateway) -> String {
+    let number = gateway.network.phone().await;
     until("a phone has scanned the shown code", || async {
         let (status, _) = gateway.network.scan(&number, &shown_code(browser).await).await;
         status.is_success().then_some(())

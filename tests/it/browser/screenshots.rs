@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde_json::json;
 
-use super::dashboard::{self, create, gateway, sign_in};
+use super::dashboard::{create, gateway, scan, sign_in};
 use super::{Browser, Look, link};
 
 /// The largest picture that may be committed.
@@ -40,7 +40,7 @@ async fn pictures_of_the_dashboard() {
         browser.click("[data-show-qr]").await;
         browser.until("document.querySelector('[data-qr]')?.src").await;
         keep(&browser, &format!("dashboard-link-{suffix}")).await;
-        dashboard::link(&browser, &gateway).await;
+        scan(&browser, &gateway).await;
         let friend = gateway.network.phone().await;
         let number = browser.run("return document.querySelector('[data-field=me]').textContent").await;
         let number: String = number.as_str().unwrap().chars().filter(char::is_ascii_digit).collect();

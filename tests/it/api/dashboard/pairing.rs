@@ -10,7 +10,7 @@ use super::Browser;
 use crate::api::gateway::{Answer, Gateway, key};
 
 /// What the code holds, after its address.
-async fn token_of(answer: Answer) -> String {
+fn token_of(answer: &Answer) -> String {
     assert_eq!(answer.status, 200, "{}", answer.text());
     let text = crate::support::decode::png(&answer.body);
     let token = text.strip_prefix("https://wa.example.com/dashboard/pair#token=").unwrap_or_else(|| panic!("{text}"));
@@ -41,7 +41,7 @@ async fn a_phone_that_scans_it_sees_the_account_and_signs_in_with_a_tap() {
     assert_eq!((answer.header("content-type"), answer.header("cache-control")), ("image/png", "no-store"));
     assert_eq!(answer.header("cross-origin-resource-policy"), "same-origin");
     assert_eq!(gateway.audit().await.last().unwrap().0, "sign_in_qr.shown");
-    let token = token_of(answer).await;
+    let token = token_of(&answer);
     let kept: i64 = sqlx::query_scalar("SELECT count(*) FROM dashboard_pairing WHERE hash = $1")
         .bind(&Token::parse(&token).unwrap().hash().0[..])
         .fetch_one(gateway.database.pool())
@@ -73,10 +73,10 @@ async fn a_code_ends_after_a_minute_and_with_its_key() {
     let gateway = Gateway::start().await;
     let redeem =
         async |token: String| Browser::new(&gateway).post("/dashboard/pair/redeem", &json!({ "token": token })).await;
-    let token = token_of(gateway.get("/api/qr", gateway.key.expose()).await).await;
+    let token = token_of(&gateway.get("/api/qr", gateway.key.expose()).await);
     gateway.clock.advance(TimeDelta::seconds(60));
     assert_eq!(redeem(token).await.status, 401);
-    let token = token_of(gateway.get("/api/v1/qr", gateway.key.expose()).await).await;
+    let token = token_of(&gateway.get("/api/v1/qr", gateway.key.expose()).await);
     gateway.clock.advance(TimeDelta::seconds(59));
     sqlx::query("UPDATE api_token SET revoked_at = now()").execute(gateway.database.pool()).await.unwrap();
     assert_eq!(redeem(token).await.status, 401, "its key was revoked");
@@ -87,7 +87,7 @@ async fn a_code_signs_in_to_the_account_that_made_it_whoever_scans_it() {
     let gateway = Gateway::start().await;
     let stranger = key(TokenKind::Account, 70);
     gateway.add_account(AccountId(Uuid::from_u128(2)), &stranger, |account| account.name = "other".into()).await;
-    let token = token_of(gateway.get("/api/qr", stranger.expose()).await).await;
+    let token = token_of(&gateway.get("/api/qr", stranger.expose()).await);
     let mut phone = Browser::signed_in(&gateway, gateway.key.expose()).await;
     let seen = phone.post("/dashboard/pair/look", &json!({ "token": token })).await;
     assert_eq!(seen.json()["account"], "other", "whose account it is can be seen before the tap");
@@ -99,7 +99,7 @@ async fn a_code_signs_in_to_the_account_that_made_it_whoever_scans_it() {
 #[tokio::test]
 async fn a_pairing_token_is_good_for_nothing_else() {
     let gateway = Gateway::start().await;
-    let token = token_of(gateway.get("/api/qr", gateway.key.expose()).await).await;
+    let token = token_of(&gateway.get("/api/qr", gateway.key.expose()).await);
     assert_eq!(gateway.get("/v2/account", &token).await.status, 401);
     let cookie = gateway.request("GET", "/dashboard/v2/account").header("cookie", format!("__Host-wagate={token}"));
     assert_eq!(Answer::of(cookie).await.status, 401);
