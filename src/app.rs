@@ -164,7 +164,7 @@ impl Application {
             public_url: public_url(&config.server, address),
         })?;
         #[cfg(feature = "sandbox")]
-        let state = state.with_sandbox(network.sandbox.as_ref().map(|sandbox| sandbox.url()));
+        let state = state.with_sandbox(network.sandbox.as_ref().map(crate::sandbox::SandboxHandle::url));
         let state = Data::new(state);
         state.load_tokens().await?;
         let erasure = Erasure { state: state.clone(), interval: config.limits.revocation_interval };

@@ -7,6 +7,7 @@ use serde_json::value::RawValue;
 use crate::api::auth;
 use crate::api::error::ApiError;
 use crate::domain::link_phase::{LinkPhase, Visit};
+use crate::domain::profile::Profile;
 use crate::domain::qr_code::{MAX_ATTEMPTS, QrCode};
 use crate::domain::session::SessionView;
 
@@ -55,7 +56,7 @@ impl Told {
         Ok(Self {
             phase,
             qr: live(view, phase).map(Qr::of).transpose()?,
-            number: view.me.as_ref().filter(|_| view.linked).map(|me| me.masked_number()),
+            number: view.me.as_ref().filter(|_| view.linked).map(Profile::masked_number),
             now: now.timestamp_millis(),
         })
     }

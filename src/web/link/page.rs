@@ -83,6 +83,7 @@ fn drawn(language: Language, status: StatusCode, opened: Opened) -> Result<HttpR
 }
 
 impl Page {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "templates hand over references")]
     fn is_step(&self, step: &usize) -> bool {
         usize::from(self.phase.step()) == *step
     }
