@@ -9,7 +9,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
+use actix_web::http::header::{HeaderName, HeaderValue};
 use actix_web::http::{Method, StatusCode};
 use actix_web::{HttpMessage, HttpRequest, HttpResponse};
 use bytes::Bytes;
@@ -149,20 +149,19 @@ fn carried(request: &HttpRequest, passage: &Passage, (cargo, boundary): (Cargo, 
 
 fn response(state: &ApiState, answer: Forwarded) -> HttpResponse {
     let status = StatusCode::from_u16(answer.status.as_u16()).expect("a status is a status");
+    // The headers first: a body without a type would be given one.
     let mut response = HttpResponse::build(status);
-    let mut response = match answer.body {
+    for (name, value) in &answer.headers {
+        response.append_header((
+            HeaderName::from_bytes(name.as_str().as_bytes()).expect("a name is a name"),
+            HeaderValue::from_bytes(value.as_bytes()).expect("a value is a value"),
+        ));
+    }
+    match answer.body {
         Body::Whole(body) => response.body(body),
         // The owner watches over it; this node only must not wait for its end when it stops.
         Body::Stream(stream) => response.streaming(stream.take_until(state.streams.ending().cancelled_owned())),
-    };
-    let headers: &mut HeaderMap = response.headers_mut();
-    for (name, value) in &answer.headers {
-        headers.append(
-            HeaderName::from_bytes(name.as_str().as_bytes()).expect("a name is a name"),
-            HeaderValue::from_bytes(value.as_bytes()).expect("a value is a value"),
-        );
     }
-    response
 }
 
 /// As it stands in the request line.

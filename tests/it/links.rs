@@ -1,11 +1,15 @@
 //! A link from its making to WORKING, through whichever node, over a restart.
 
-use reqwest::{Method, StatusCode};
+use std::time::Duration;
+
+use reqwest::{Method, Response, StatusCode};
 use serde_json::{Value, json};
+use tokio::time::timeout;
 
 use crate::support::client::Client;
 use crate::support::gateway::Gateway;
-use crate::support::wait::until;
+use crate::support::network::http;
+use crate::support::wait::{PATIENCE, until};
 
 const LINK: &str = "/v2/session/temp-link";
 const INFO: &str = "/v2/session/info";
@@ -64,7 +68,7 @@ async fn a_list_names_the_owner_of_each_instance_and_a_key_holds_at_every_node()
         .beside(|config| {
             config.node.name = "other".into();
             config.node.advertise = String::new();
-            config.node.reconcile_interval = std::time::Duration::from_hours(1);
+            config.node.reconcile_interval = Duration::from_hours(1);
         })
         .await;
     let key = [("idempotency-key", "one")];
@@ -86,5 +90,60 @@ async fn a_list_names_the_owner_of_each_instance_and_a_key_holds_at_every_node()
         assert_eq!(info["server_name"], "owner");
     }
     other.stop().await;
+    owner.stop().await;
+}
+
+/// Reads on until the stream of a page tells a phase; what it told then.
+async fn told(stream: &mut Response, unread: &mut String, phase: &str) -> Value {
+    loop {
+        while let Some((frame, rest)) = unread.split_once("\n\n") {
+            let state: Option<Value> =
+                frame.split_once("data: ").map(|(_, data)| serde_json::from_str(data).expect("it is JSON"));
+            *unread = rest.to_owned();
+            if let Some(state) = state.filter(|state| state["phase"] == phase) {
+                return state;
+            }
+        }
+        let chunk = timeout(PATIENCE, stream.chunk()).await.expect("something comes in time");
+        let chunk = chunk.expect("the stream is whole").expect("the stream goes on");
+        unread.push_str(std::str::from_utf8(&chunk).expect("it is text"));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_at_a_node_that_does_not_own_the_instance_goes_on_as_at_the_owner() {
+    let owner = Gateway::start().await;
+    let instance = owner.client.create("shop").await;
+    let it = json!({ "instance_id": instance });
+    owner.client.code(&instance).await;
+    let (_, shown) = owner.client.post(LINK, &it).await;
+    let path = shown["link"].as_str().expect("there is a link").strip_prefix(&owner.url).expect("it is at the owner");
+    let other = owner
+        .beside(|config| {
+            config.node.name = "other".into();
+            config.node.advertise = String::new();
+            config.node.reconcile_interval = Duration::from_hours(1);
+        })
+        .await;
+    let page = format!("{}{path}", other.url);
+    let opened = http().get(&page).send().await.unwrap();
+    assert_eq!(opened.status(), StatusCode::OK);
+    assert!(opened.text().await.unwrap().contains("data-now=\"ready\""));
+
+    let mut stream = http().get(format!("{page}/events?show=true")).send().await.unwrap();
+    assert_eq!(stream.status(), StatusCode::OK);
+    assert_eq!(stream.headers()["content-type"], "text/event-stream");
+    let mut unread = String::new();
+    let scannable = told(&mut stream, &mut unread, "scan").await;
+    assert!(scannable["qr"]["image"].as_str().unwrap().starts_with("data:image/png;base64,"), "{scannable}");
+    let second = http().get(format!("{page}/events")).send().await.unwrap();
+    let number = owner.network.phone().await;
+    owner.client.scan(&owner.network, &instance, &number).await;
+    let linked = told(&mut stream, &mut unread, "linked").await;
+    assert!(linked["number"].as_str().unwrap().starts_with(&number[..4]), "{linked}");
+
+    // A node that stops does not wait for the streams it carries.
+    timeout(PATIENCE, other.stop()).await.expect("it stops");
+    drop((stream, second));
     owner.stop().await;
 }

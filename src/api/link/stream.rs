@@ -10,7 +10,7 @@ use actix_web::HttpResponse;
 use actix_web::http::header::{CONTENT_TYPE, HeaderName};
 use actix_web::web::Data;
 use bytes::Bytes;
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::stream;
 use tokio::sync::watch;
 
@@ -34,6 +34,9 @@ const RETRY_MS: u32 = 2_000;
 
 /// How often a session without an actor here is looked at.
 const LOOK_AGAIN: TimeDelta = TimeDelta::seconds(1);
+
+/// How often the demand for codes is renewed, at the next heartbeat or change: a session counts one for 60 s.
+const DEMAND: TimeDelta = TimeDelta::seconds(10);
 
 /// Proxies that buffer an answer would hold the code back.
 const X_ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
@@ -65,7 +68,7 @@ pub(super) async fn events(call: Call) -> Result<HttpResponse, ApiError> {
         visit: Visit { shows, spent: standing.is_spent },
         views: None,
         is_linked: false,
-        demand_due: shows,
+        demand_at: call.state.clock.now(),
         told: None,
     };
     Ok(response.streaming(stream::unfold(feed, |mut feed| async move {
@@ -84,8 +87,8 @@ struct Feed {
     views: Option<watch::Receiver<SessionView>>,
     /// The session was linked when it was last looked at.
     is_linked: bool,
-    /// The demand for codes is to be renewed.
-    demand_due: bool,
+    /// When the demand for codes is due (again).
+    demand_at: DateTime<Utc>,
     told: Option<Mark>,
 }
 
@@ -104,7 +107,6 @@ impl Feed {
             match self.wait().await {
                 Woken::News => {}
                 Woken::Beat => {
-                    self.demand_due = self.visit.shows;
                     self.vigil.sent();
                     let mut frames = Frames::default();
                     frames.heartbeat();
@@ -117,7 +119,9 @@ impl Feed {
 
     /// What is new; `None` if this node is the wrong one to ask, or the instance is gone.
     async fn look(&mut self) -> Option<Option<Frames>> {
-        if std::mem::take(&mut self.demand_due) && !self.visit.spent && !self.is_linked {
+        let now = self.state.clock.now();
+        if self.visit.shows && now >= self.demand_at && !self.visit.spent && !self.is_linked {
+            self.demand_at = now + DEMAND;
             // A refusal is a state of the session, which is told below.
             let _ = self.state.sessions.qr(self.id, Duration::ZERO).await;
         }
