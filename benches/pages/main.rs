@@ -79,7 +79,11 @@ async fn measure(pages: usize) {
     let (seen, mut sights) = mpsc::unbounded_channel();
     let open = |number: usize| {
         let (path, seen) = (path.clone(), seen.clone());
-        async move { tokio::spawn(follow(page(server, number, &path).await, seen)) }
+        async move {
+            let opened = page(server, number, &path).await;
+            // It goes on until the bench ends.
+            drop(tokio::spawn(follow(opened, seen)));
+        }
     };
     stream::iter(0..WARM).map(open).buffer_unordered(AT_ONCE).for_each(|_| async {}).await;
     first_sight(&mut sights, WARM).await;
