@@ -101,7 +101,7 @@ async fn nothing_is_lost_and_nothing_sent_twice_while_gateway_and_database_are_k
     }
     let sent_in = inbound.end().await;
     let sent_out = outbound.end().await;
-    client.reaches(&instance, "WORKING").await;
+    verdict::works_again(&client, &instance).await;
 
     let overtaken = verdict::on_inbound(&receiver, &instance, &sent_in).await;
     let unknown = verdict::on_outbound(&client, &network, (&instance, &friend), &sent_out).await;
