@@ -33,6 +33,10 @@ use super::{Call, drain};
 /// The longest JSON body: 16 MiB of base64, which are 12 MiB of a file, and its other parameters.
 const JSON_LIMIT: usize = 16 * 1024 * 1024 + LIMIT;
 
+/// Bytes that may come before it is known who calls: the fields, and what the connection has read ahead of them, which is
+/// a few of its buffers.
+const AHEAD: u64 = 16 * LIMIT as u64;
+
 /// How long nothing may come of a file.
 const STALL: Duration = Duration::from_secs(30);
 
@@ -119,7 +123,7 @@ async fn rest(payload: &mut Payload, mut body: BytesMut) -> Result<Bytes, ApiErr
 async fn multipart(request: HttpRequest, mut payload: Payload, boundary: String) -> Result<FileCall, ApiError> {
     let (sender, mut chunks) = mpsc::channel::<Result<Bytes, Broken>>(1);
     // The head of a part is read into memory however long it is, so what may still come is counted here.
-    let allowance = Rc::new(Cell::new(3 * LIMIT as u64));
+    let allowance = Rc::new(Cell::new(AHEAD));
     let left = Rc::clone(&allowance);
     let pump = async move {
         loop {

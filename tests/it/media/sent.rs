@@ -219,7 +219,7 @@ async fn a_part_is_taken_from_nobody_who_may_not_send_and_only_whole() {
     followed.extend_from_slice(b"\r\nContent-Disposition: form-data; name=\"caption\"\r\n\r\nlate\r\n--edge--\r\n");
     let (status, answer) = scene.post_parts("image", key, followed).await;
     assert_eq!((status, &answer["code"]), (StatusCode::BAD_REQUEST, &json!("malformed_body")));
-    let long = format!("--edge\r\nContent-Disposition: form-data; name=\"{}\"\r\n\r\n", "x".repeat(400_000));
+    let long = format!("--edge\r\nContent-Disposition: form-data; name=\"{}\"\r\n\r\n", "x".repeat(4_000_000));
     let (status, _) = scene.post_parts("image", key, long.into_bytes()).await;
     assert_eq!(status, StatusCode::PAYLOAD_TOO_LARGE);
 
