@@ -85,11 +85,11 @@ async fn measure(pages: usize) {
             drop(tokio::spawn(follow(opened, seen)));
         }
     };
-    stream::iter(0..WARM).map(open).buffer_unordered(AT_ONCE).for_each(|_| async {}).await;
+    stream::iter(0..WARM).map(open).buffer_unordered(AT_ONCE).for_each(|()| async {}).await;
     first_sight(&mut sights, WARM).await;
     let before = gateway.resident();
     let begun = Instant::now();
-    stream::iter(WARM..WARM + pages).map(open).buffer_unordered(AT_ONCE).for_each(|_| async {}).await;
+    stream::iter(WARM..WARM + pages).map(open).buffer_unordered(AT_ONCE).for_each(|()| async {}).await;
     println!("pages opened: {pages} (after {WARM} to warm up), {AT_ONCE} at a time, in {:.1?}", begun.elapsed());
 
     let mut spreads = spreads(&mut sights, pages + WARM, Instant::now()).await;

@@ -1,8 +1,8 @@
 //! What people look at instead of reading: pages from the binary itself, server-rendered, with small ES modules that make
 //! them live. No CDN, no bundler, no inline script.
 //!
-//! [`page`] says what every page's answer carries, [`assets`] serves what pages need besides, [`dashboard`] is for those
-//! who hold an account, [`link`] for whoever was sent a link.
+//! `page` says what every page's answer carries, `assets` serves what pages need besides, `dashboard` is for those
+//! who hold an account, `link` for whoever was sent a link.
 
 pub mod assets;
 pub mod dashboard;

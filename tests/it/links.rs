@@ -99,7 +99,7 @@ async fn told(stream: &mut Response, unread: &mut String, phase: &str) -> Value 
         while let Some((frame, rest)) = unread.split_once("\n\n") {
             let state: Option<Value> =
                 frame.split_once("data: ").map(|(_, data)| serde_json::from_str(data).expect("it is JSON"));
-            *unread = rest.to_owned();
+            *unread = String::from(rest);
             if let Some(state) = state.filter(|state| state["phase"] == phase) {
                 return state;
             }

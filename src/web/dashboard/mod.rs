@@ -1,6 +1,6 @@
 //! The dashboard: what an account sees of its instances in a browser, and does with them.
 //!
-//! A page is made of what the API tells: a handler asks the API's own handlers in the caller's name ([`told`]) and lays
+//! A page is made of what the API tells: a handler asks the API's own handlers in the caller's name (`told`) and lays
 //! their documents out, so a page can show nothing that its account could not ask for, and an instance of another node is
 //! carried there as any request is. What a page *does* goes to the same handlers below `/dashboard/v2`, from the small
 //! modules in `assets/`. Signing in and out are forms, and need no script.
