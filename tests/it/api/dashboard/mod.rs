@@ -2,6 +2,8 @@
 
 mod home;
 mod pages;
+// It reads pictures, as only tests against the sandbox can.
+#[cfg(feature = "sandbox")]
 mod pairing;
 mod sessions;
 
