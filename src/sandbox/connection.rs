@@ -36,6 +36,8 @@ const GOODBYE_TIMEOUT: Duration = Duration::from_secs(5);
 /// within a few milliseconds trips: it still has to note that it expects to be disconnected, notes it about the
 /// connection after, and gives that one up (seen in one pairing of eight with whatsapp-rust 0.7.0).
 const RESTART_PAUSE: Duration = Duration::from_millis(200);
+/// How long the phone's owner takes to go on with a passkey.
+const PHONE_PAUSE: Duration = Duration::from_secs(1);
 /// The pause begins with the session note that the client sends at the same instant, if it comes within this time, so
 /// that a busy machine's clients get theirs too.
 const SESSION_NOTE_TIMEOUT: Duration = Duration::from_millis(800);
@@ -190,6 +192,11 @@ impl Connection {
                         let reply = stranger.answer(&self.network, node.get());
                         for node in &reply.nodes {
                             self.say(&mut nodes, node).await?;
+                        }
+                        if let Some(node) = reply.phone {
+                            // A person is not faster; a client notes what it opened only once it has read the answer.
+                            tokio::time::sleep(PHONE_PAUSE).await;
+                            self.say(&mut nodes, &node).await?;
                         }
                         if let Some(request) = reply.link {
                             // A client notes the new secret only once it has read the answer before.

@@ -49,7 +49,7 @@ struct Companion {
 
 /// What a client's request comes to.
 pub(super) enum Passed {
-    /// It is answered with this child, if with any, and followed by that stanza, if by any.
+    /// It is answered with this child, if with any, and the phone says that stanza, if any, later.
     Answer(Option<Box<Node>>, Option<Box<Node>>),
     /// It is refused.
     Refused,

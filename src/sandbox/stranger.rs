@@ -17,16 +17,18 @@ pub(super) struct Stranger {
     serial: u32,
 }
 
-/// What is said back, and the link that begins after it.
+/// What is said back, and what begins after it.
 #[derive(Default)]
 pub(super) struct Reply {
     pub(super) nodes: Vec<Node>,
+    /// What the phone says once its owner has looked at it.
+    pub(super) phone: Option<Box<Node>>,
     pub(super) link: Option<Box<LinkRequest>>,
 }
 
 impl Reply {
     fn of(nodes: impl IntoIterator<Item = Node>) -> Self {
-        Self { nodes: nodes.into_iter().collect(), link: None }
+        Self { nodes: nodes.into_iter().collect(), ..Self::default() }
     }
 }
 
@@ -77,13 +79,13 @@ impl Stranger {
         }
         let (own_id, now) = (self.next_id(), network.now().timestamp());
         match self.passkey.as_mut().and_then(|passkey| passkey.take(request, &own_id, now)) {
-            Some(Passed::Answer(child, then)) => {
-                Reply::of(std::iter::once(result(&id, child.map(|node| *node))).chain(then.map(|node| *node)))
+            Some(Passed::Answer(child, phone)) => {
+                Reply { phone, ..Reply::of([result(&id, child.map(|node| *node))]) }
             }
             Some(Passed::Refused) => Reply::of([refusal(&id)]),
             Some(Passed::Secret(secret)) => {
                 let link = self.passkey.take().and_then(|passkey| passkey.into_request(&secret, &mut network.rng()));
-                Reply { nodes: vec![result(&id, None)], link }
+                Reply { link, ..Reply::of([result(&id, None)]) }
             }
             // A sign of life.
             None if text("xmlns") == "w:p" => Reply::of([result(&id, None)]),
@@ -95,14 +97,14 @@ impl Stranger {
     fn finish(&mut self, network: &Network, id: &str, finish: &CompanionFinish) -> Reply {
         let Some(request) = self.typed.take() else { return Reply::of([refusal(id)]) };
         let TypeRequest { typed, outcome } = *request;
-        let nodes = vec![result(id, None)];
+        let nodes = [result(id, None)];
         let Some(secret) = typed.open(finish, &self.identity_key) else {
             let _ = outcome.send(Err(ScanError::Unknown));
-            return Reply { nodes, link: None };
+            return Reply::of(nodes);
         };
         network.use_code(typed.number());
         let link = network.link_request(self.socket, typed.number(), &secret, outcome).map(Box::new);
-        Reply { nodes, link }
+        Reply { link, ..Reply::of(nodes) }
     }
 
     fn next_id(&mut self) -> String {
