@@ -4,7 +4,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::json;
 
-use super::Browser;
+use super::{Browser, Look};
 use crate::support::decode;
 use crate::support::gateway::Gateway;
 use crate::support::receiver::{Received, Receiver};
@@ -239,5 +239,20 @@ async fn what_another_tab_ends_ends_here_too() {
     browser.shows("[data-stream-state]", "live").await;
     sqlx::query("DELETE FROM dashboard_session").execute(gateway.database.pool()).await.unwrap();
     browser.until("location.pathname === '/dashboard/sign-in'").await;
+    gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn codes_stay_black_on_white_in_the_dark() {
+    let gateway = gateway().await;
+    let browser = Browser::looking(Look { dark: true, ..Look::default() }).await;
+    sign_in(&browser, &gateway).await;
+    create(&browser, "shop-7").await;
+    browser.click("[data-show-qr]").await;
+    browser.until("document.querySelector('[data-qr]').naturalWidth > 0").await;
+    assert!(decode::is_black_on_white(&browser.picture_of("[data-qr]").await), "the code that links a phone");
+    browser.click("[data-opens=phone]").await;
+    browser.until("document.querySelector('#phone img').naturalWidth > 0").await;
+    assert!(decode::is_black_on_white(&browser.picture_of("#phone img").await), "the code that signs a phone in");
     gateway.stop().await;
 }
