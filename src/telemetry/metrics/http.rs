@@ -68,6 +68,11 @@ impl HttpMeter {
         }
     }
 
+    /// Requests of these routes are counted by themselves too; before the node serves.
+    pub fn count_too(&mut self, routes: impl IntoIterator<Item = &'static str>) {
+        self.routes.extend(routes.into_iter().map(|route| (route, Series::default())));
+    }
+
     /// A request was answered. `route` is a pattern, never a URI.
     pub fn answered(&self, route: Option<&'static str>, method: &str, status: u16, took: Duration) {
         let known = route.and_then(|route| self.routes.get(route).map(|series| (route, series)));
