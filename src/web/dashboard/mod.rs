@@ -11,6 +11,7 @@ mod documents;
 mod instance;
 mod instances;
 mod keys;
+mod listing;
 mod moment;
 mod pair;
 mod plot;
