@@ -22,7 +22,7 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 
 pub use events::EventMeter;
-pub use http::HttpMeter;
+pub use http::{HttpMeter, sign_in};
 pub use lease::LeaseMeter;
 pub use messages::MessageMeter;
 pub use pool::{PoolMeter, Waiting};
