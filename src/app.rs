@@ -410,6 +410,7 @@ fn exposition(
     let meters = Meters {
         http: state.meter(),
         sessions: sessions.meter(),
+        messages: sessions.message_meter(),
         pool: store.meter(),
         lease: cluster.meter(),
         events: store.events(),

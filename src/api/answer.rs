@@ -45,10 +45,10 @@ pub(super) async fn frame(
         None => response,
         Some(Some(ApiError::Elsewhere { addr })) => {
             let answer = forward::answer(&state, &request, addr, &id).await;
-            answer.unwrap_or_else(|error| render(&request, &error, &id))
+            answer.unwrap_or_else(|error| render(&state, &request, &error, &id))
         }
-        Some(Some(error)) => render(&request, error, &id),
-        Some(None) => render(&request, &frameworks(response.status()), &id),
+        Some(Some(error)) => render(&state, &request, error, &id),
+        Some(None) => render(&state, &request, &frameworks(response.status()), &id),
     };
     let standing = request.extensions().get::<Standing>().copied();
     common_headers(response.headers_mut(), &id, standing);
@@ -79,10 +79,17 @@ fn frameworks(status: StatusCode) -> ApiError {
     }
 }
 
-fn render(request: &HttpRequest, error: &ApiError, id: &str) -> HttpResponse {
-    if let ApiError::Internal(_) = error {
-        let route = request.match_pattern().unwrap_or_default();
-        tracing::error!(request.id = %id, http.route = %route, error = %chain(error), "a request failed");
+fn render(state: &ApiState, request: &HttpRequest, error: &ApiError, id: &str) -> HttpResponse {
+    let route = || request.match_pattern().unwrap_or_default();
+    match error {
+        ApiError::Internal(_) => {
+            tracing::error!(request.id = %id, http.route = %route(), error = %chain(error), "a request failed");
+        }
+        ApiError::DatabaseUnavailable(_) => {
+            state.store.doubt();
+            tracing::warn!(request.id = %id, http.route = %route(), error = %chain(error), "the database went away");
+        }
+        _ => {}
     }
     let rendering = Rendering::chosen_by(&Accept::of(request.headers()));
     let mut answer = HttpResponse::build(error.status());

@@ -15,9 +15,9 @@ use crate::domain::message_id::MessageId;
 use crate::domain::outgoing::{Failure, State};
 use crate::domain::session::Status;
 use crate::limit::Refused;
-use crate::store::StoreError;
 use crate::store::event::EventError;
 use crate::store::vault::VaultError;
+use crate::store::{StoreError, is_outage};
 use crate::supervisor::SupervisorError;
 
 mod body;
@@ -31,6 +31,9 @@ pub use rendering::Rendering;
 
 /// Seconds to wait when nothing better is known.
 pub const DEFAULT_RETRY_AFTER: u64 = 10;
+
+/// Seconds to wait for the database: a server that was started anew takes no longer.
+const DATABASE_RETRY_AFTER: u64 = 2;
 
 /// Seconds to wait when WhatsApp was asked too often. It does not say how long; shorter than this is of no use.
 const UPSTREAM_RATE_LIMITED: u64 = 60;
@@ -140,6 +143,9 @@ pub enum ApiError {
     /// The node has more new tokens to look up than it may.
     #[error("The gateway is busy. Retry after 2 s.")]
     Busy,
+    /// The database went away; the cause is logged, not told.
+    #[error("The gateway's database could not be reached. Retry after {DATABASE_RETRY_AFTER} s.")]
+    DatabaseUnavailable(#[source] Box<dyn Error + Send + Sync>),
     /// Our own failure; the cause is logged, not told.
     #[error("The gateway could not serve this request.")]
     Internal(#[source] Box<dyn Error + Send + Sync>),
@@ -310,6 +316,11 @@ fn failure_message(failure: &Failure) -> &'static str {
 }
 
 impl ApiError {
+    /// A failure that the client has no part in: the database's, if that went away, or our own.
+    pub fn failure(error: impl Error + Send + Sync + 'static) -> Self {
+        if is_outage(&error) { Self::DatabaseUnavailable(Box::new(error)) } else { Self::Internal(Box::new(error)) }
+    }
+
     /// The HTTP status.
     pub fn status(&self) -> StatusCode {
         match self {
@@ -354,7 +365,7 @@ impl ApiError {
             | Self::OwnerUnreachable
             | Self::Elsewhere { .. } => StatusCode::BAD_GATEWAY,
             Self::Misdirected => StatusCode::MISDIRECTED_REQUEST,
-            Self::Busy => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Busy | Self::DatabaseUnavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
 
@@ -385,6 +396,7 @@ impl ApiError {
             Self::OwnerUnreachable | Self::Elsewhere { .. } => "owner_unreachable",
             Self::Misdirected => "misdirected",
             Self::Busy => "busy",
+            Self::DatabaseUnavailable(_) => "database_unavailable",
             Self::Internal(_) => "internal_error",
             Self::TokenNotFound => "token_not_found",
             Self::WebhookNotFound => "webhook_not_found",
@@ -419,6 +431,7 @@ impl ApiError {
             | Self::Elsewhere { .. } => Some(DEFAULT_RETRY_AFTER),
             Self::UpstreamRateLimited => Some(UPSTREAM_RATE_LIMITED),
             Self::Busy | Self::IdempotencyKeyInUse => Some(2),
+            Self::DatabaseUnavailable(_) => Some(DATABASE_RETRY_AFTER),
             Self::NotFound
             | Self::MethodNotAllowed { .. }
             | Self::BodyTooLarge
@@ -476,19 +489,19 @@ impl ResponseError for ApiError {
 
 impl From<StoreError> for ApiError {
     fn from(error: StoreError) -> Self {
-        Self::Internal(Box::new(error))
+        Self::failure(error)
     }
 }
 
 impl From<VaultError> for ApiError {
     fn from(error: VaultError) -> Self {
-        Self::Internal(Box::new(error))
+        Self::failure(error)
     }
 }
 
 impl From<EventError> for ApiError {
     fn from(error: EventError) -> Self {
-        Self::Internal(Box::new(error))
+        Self::failure(error)
     }
 }
 
@@ -499,9 +512,8 @@ impl From<SupervisorError> for ApiError {
             SupervisorError::Unreachable => Self::UpstreamUnreachable,
             SupervisorError::Elsewhere { addr } => Self::Elsewhere { addr },
             SupervisorError::NotServing => Self::OwnerUnreachable,
-            SupervisorError::NotStored | SupervisorError::Store(_) | SupervisorError::Engine(_) => {
-                Self::Internal(Box::new(error))
-            }
+            SupervisorError::NotStored => Self::DatabaseUnavailable(Box::new(error)),
+            SupervisorError::Store(_) | SupervisorError::Engine(_) => Self::failure(error),
         }
     }
 }

@@ -3,6 +3,7 @@
 //! Functions take a connection, not the pool: the caller owns the transaction. A missing row is `Ok(None)`. Every query
 //! on a tenant's rows names the account or the instance.
 
+use std::error::Error;
 use std::future::Future;
 use std::pin::Pin;
 use std::time::Instant;
@@ -38,6 +39,7 @@ pub mod usage;
 pub mod vault;
 pub mod webhook;
 
+use pool::Doubts;
 pub use pool::{ConnectError, MIGRATOR};
 
 /// A handle on the database; cheap to clone.
@@ -49,6 +51,7 @@ pub struct Store {
     pool: PgPool,
     home: Handle,
     meter: PoolMeter,
+    doubts: Doubts,
     bell: event::Bell,
     events: EventMeter,
 }
@@ -60,6 +63,7 @@ impl Store {
             pool,
             home: Handle::current(),
             meter: PoolMeter::default(),
+            doubts: Doubts::default(),
             bell: event::Bell::default(),
             events: EventMeter::default(),
         }
@@ -110,10 +114,25 @@ impl Store {
         conn.ping().await.map_err(StoreError::while_("answer a ping"))
     }
 
-    /// Begins a transaction.
+    /// Begins a transaction. A connection that turns out to be broken is no reason to fail: nothing was done on it yet,
+    /// and the next one is tested.
     pub async fn begin(&self) -> Result<Transaction<'static, Postgres>, StoreError> {
-        let pool = self.pool.clone();
-        self.at_home("begin a transaction", Box::pin(async move { pool.begin().await })).await
+        let begun = || {
+            let pool = self.pool.clone();
+            self.at_home("begin a transaction", Box::pin(async move { pool.begin().await }))
+        };
+        match begun().await {
+            Err(error) if is_broken(&error.source) => {
+                self.doubt();
+                begun().await
+            }
+            outcome => outcome,
+        }
+    }
+
+    /// A connection was found broken: those that were idle then are tested before they are used again.
+    pub fn doubt(&self) {
+        self.doubts.raise();
     }
 
     /// Runs what may open a connection on the store's runtime. It is boxed, because the driver's futures are large and
@@ -132,6 +151,32 @@ impl Store {
         };
         waiting.ended(outcome.is_ok(), began.elapsed());
         outcome.map_err(StoreError::while_(action))
+    }
+}
+
+/// Whether an error, or what it comes from, is that the database went away: it was stopped, it starts, or its connections
+/// broke. The same may succeed once it is back.
+pub fn is_outage(error: &(dyn Error + 'static)) -> bool {
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        if let Some(error) = error.downcast_ref::<sqlx::Error>() {
+            return is_broken(error) || matches!(error, sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed);
+        }
+        cause = error.source();
+    }
+    false
+}
+
+/// Whether the connection, or the attempt to make one, ended with the server rather than with the statement.
+fn is_broken(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::WorkerCrashed => true,
+        // Class 08: connection exceptions. admin_shutdown, crash_shutdown, cannot_connect_now, idle_session_timeout,
+        // too_many_connections.
+        sqlx::Error::Database(error) => error.code().is_some_and(|code| {
+            code.starts_with("08") || matches!(&*code, "57P01" | "57P02" | "57P03" | "57P05" | "53300")
+        }),
+        _ => false,
     }
 }
 
@@ -156,5 +201,25 @@ impl StoreError {
     pub fn unreadable(action: &'static str, column: &'static str) -> Self {
         let source = sqlx::Error::ColumnDecode { index: column.to_owned(), source: "an unknown value".into() };
         Self { action, source }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_database_that_went_away_is_told_from_a_statement_that_failed_however_deep_it_lies() {
+        let while_reading = |source| StoreError { action: "read the session", source };
+        for lost in [
+            sqlx::Error::Io(std::io::ErrorKind::ConnectionReset.into()),
+            sqlx::Error::PoolTimedOut,
+            sqlx::Error::PoolClosed,
+            sqlx::Error::WorkerCrashed,
+        ] {
+            assert!(is_outage(&vault::VaultError::from(while_reading(lost))));
+        }
+        assert!(!is_outage(&vault::VaultError::from(while_reading(sqlx::Error::RowNotFound))));
+        assert!(!is_outage(&std::io::Error::from(std::io::ErrorKind::ConnectionReset)), "some other connection");
     }
 }

@@ -1,12 +1,15 @@
 //! Connecting: the pool's settings, the patience while PostgreSQL starts, and the schema.
 //!
 //! The pool's ceiling is its checkout, so nothing is sent on one: a connection is tested only after it has been idle for
-//! a while, or dropped unasked when the private server has started anew since it was made.
+//! a while, or while another was found broken, or dropped unasked when the private server has started anew since it was
+//! made.
 
 use std::path::Path;
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use parking_lot::Mutex;
 use secrecy::{ExposeSecret, SecretString};
 use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
@@ -103,7 +106,9 @@ impl Store {
         migrate(&mut connection).await?;
         // Whether it says goodbye in time changes nothing for us.
         let _ = connection.close().await;
-        Ok(Self::new(pool_options(database, liveness).connect_lazy_with(options)))
+        let doubts = Doubts::default();
+        let pool = pool_options(database, liveness, doubts.clone()).connect_lazy_with(options);
+        Ok(Self { doubts, ..Self::new(pool) })
     }
 }
 
@@ -119,18 +124,36 @@ pub fn parse_url(url: &SecretString) -> Result<PgConnectOptions, ConnectError> {
         .map_err(|_| bad("a parameter after the ? has a value that PostgreSQL's client does not know"))
 }
 
-fn pool_options(database: &config::Database, liveness: Option<Liveness>) -> PgPoolOptions {
+/// When a connection was last found broken. What broke it may have broken those that were idle then; the pool tests each
+/// that comes back, so those are sound that came back since.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Doubts(Arc<Mutex<Option<Instant>>>);
+
+impl Doubts {
+    /// One was found broken.
+    pub(super) fn raise(&self) {
+        *self.0.lock() = Some(Instant::now());
+    }
+
+    /// Whether they concern a connection that has been idle for so long.
+    fn concern(&self, idle_for: Duration) -> bool {
+        self.0.lock().is_some_and(|raised| raised.elapsed() <= idle_for)
+    }
+}
+
+fn pool_options(database: &config::Database, liveness: Option<Liveness>, doubts: Doubts) -> PgPoolOptions {
     PgPoolOptions::new()
         .max_connections(database.max_connections)
         .acquire_timeout(database.acquire_timeout)
         .test_before_acquire(false)
         .before_acquire(move |connection, meta| {
             let outlived = liveness.as_ref().is_some_and(|liveness| !liveness.outlived(meta.age));
+            let is_trusted = meta.idle_for < TRUSTED_IDLE && !doubts.concern(meta.idle_for);
             Box::pin(async move {
                 if outlived {
                     return Ok(false);
                 }
-                if meta.idle_for < TRUSTED_IDLE {
+                if is_trusted {
                     return Ok(true);
                 }
                 Ok(connection.ping().await.is_ok())

@@ -37,6 +37,8 @@ pub struct SessionRow {
     pub refused_until: Option<DateTime<Utc>>,
     /// The one automatic retry is used up.
     pub retried: bool,
+    /// Until when WhatsApp takes no messages to strangers.
+    pub timelock_until: Option<DateTime<Utc>>,
     /// The living node that holds the lease, and its address.
     pub owner: Option<(NodeId, String)>,
 }
@@ -64,6 +66,8 @@ pub struct SessionWrite<'a> {
     pub refused_until: Option<DateTime<Utc>>,
     /// The one automatic retry is used up.
     pub retried: bool,
+    /// Until when WhatsApp takes no messages to strangers.
+    pub timelock_until: Option<DateTime<Utc>>,
 }
 
 /// The session of a new instance; belongs into the transaction that creates it, beside [`super::lease::insert`].
@@ -102,7 +106,7 @@ pub async fn read_many(conn: &mut PgConnection, ids: &[InstanceId]) -> Result<Ve
         r#"SELECT s.instance_id AS "instance_id!", s.desired AS "desired!", s.status AS "status!", s.reason AS "reason?",
                   s.since AS "since!", s.linked AS "linked!", s.profile AS "profile?", s.retry_at AS "retry_at?",
                   s.rounds AS "rounds!", s.refused_until AS "refused_until?", s.retried AS "retried!",
-                  n.id AS "node_id?", n.addr AS "node_addr?"
+                  s.timelock_until AS "timelock_until?", n.id AS "node_id?", n.addr AS "node_addr?"
            FROM session s
            LEFT JOIN instance_lease l ON l.instance_id = s.instance_id
            LEFT JOIN node n ON n.id = l.node_id AND n.expires_at > now()
@@ -127,6 +131,7 @@ pub async fn read_many(conn: &mut PgConnection, ids: &[InstanceId]) -> Result<Ve
             rounds: row.rounds.try_into().expect("the column's check admits no less than 0"),
             refused_until: row.refused_until,
             retried: row.retried,
+            timelock_until: row.timelock_until,
             owner: row.node_id.map(NodeId).zip(row.node_addr),
         })
         .collect())
@@ -136,7 +141,7 @@ pub async fn read_many(conn: &mut PgConnection, ids: &[InstanceId]) -> Result<Ve
 pub async fn save(conn: &mut PgConnection, id: InstanceId, session: &SessionWrite<'_>) -> Result<(), StoreError> {
     sqlx::query!(
         "UPDATE session SET desired = $2, status = $3, reason = $4, since = $5, linked = $6, profile = $7, retry_at = $8,
-                rounds = $9, refused_until = $10, retried = $11
+                rounds = $9, refused_until = $10, retried = $11, timelock_until = $12
          WHERE instance_id = $1",
         id.as_str(),
         session.desired.as_str(),
@@ -149,6 +154,7 @@ pub async fn save(conn: &mut PgConnection, id: InstanceId, session: &SessionWrit
         i32::try_from(session.rounds).unwrap_or(i32::MAX),
         session.refused_until,
         session.retried,
+        session.timelock_until,
     )
     .execute(conn)
     .await

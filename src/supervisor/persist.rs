@@ -94,6 +94,7 @@ async fn save(
         rounds: saved.rounds,
         refused_until: saved.refused_until,
         retried: saved.retried,
+        timelock_until: saved.timelock_until,
     };
     session::save(conn, id, &write).await
 }
@@ -142,6 +143,7 @@ pub(super) async fn saved(deps: &Deps, conn: &mut PgConnection, row: &SessionRow
         rounds: row.rounds,
         refused_until: row.refused_until,
         retried: row.retried,
+        timelock_until: row.timelock_until,
     }
 }
 

@@ -1,9 +1,10 @@
-"""Two scripts as customers write them, against a running gateway: only what comes with Python.
+"""Three scripts as customers write them, against a running gateway: only what comes with Python.
 
-    client.py URL ACCOUNT_KEY INSTANCE_ID
+    client.py URL ACCOUNT_KEY INSTANCE_ID LINKED_INSTANCE_ID PHONE_NUMBER
 
 The first sends a bearer token and X-Instance-ID; the second the same token and instance in header, query and body at once,
-in each form a body may take, and in the body alone.
+in each form a body may take, and in the body alone. The third sends a text from the linked instance to the number, reads
+what became of it, and finds it in the log of events: page by page, and in a stream that it goes on with.
 """
 
 import json
@@ -11,7 +12,7 @@ import sys
 import urllib.parse
 import urllib.request
 
-URL, KEY, INSTANCE = sys.argv[1:]
+URL, KEY, INSTANCE, LINKED, NUMBER = sys.argv[1:]
 
 
 def call(path, headers, body=None):
@@ -62,6 +63,37 @@ def everywhere():
             assert status == 200, (path, media_type, "in the body alone")
 
 
+def events(headers):
+    """Every event that is kept, a small page at a time."""
+    after = 0
+    while True:
+        _, page = call(f"/v2/events?limit=2&after={after}", headers)
+        yield from page["events"]
+        if page["next"] is None:
+            return
+        after = page["next"]
+
+
+def conversation():
+    headers = {"Authorization": f"Bearer {KEY}", "X-Instance-ID": LINKED, "Content-Type": "application/json"}
+    text = json.dumps({"chatId": NUMBER, "message": "Hello!"}).encode()
+    status, sent = call("/v2/send/text", headers, text)
+    assert status in (200, 202), sent
+    status, message = call(f"/v2/messages/{sent['id']}", headers)
+    assert (status, message["id"]) == (200, sent["id"]), message
+    assert message["status"] in ("queued", "sending", "sent", "delivered", "read"), message
+    log = list(events(headers))
+    assert [event["seq"] for event in log] == list(range(log[0]["seq"], log[-1]["seq"] + 1)), "one is missing"
+    # As EventSource does it: the number of the last event but one, and the stream goes on behind it.
+    stream = headers | {"Accept": "text/event-stream", "Last-Event-ID": str(log[-1]["seq"] - 1)}
+    with urllib.request.urlopen(urllib.request.Request(f"{URL}/v2/events", headers=stream), timeout=30) as answer:
+        assert answer.headers["Content-Type"].startswith("text/event-stream"), answer.headers
+        lines = (line.decode().rstrip("\n") for line in answer)
+        told = json.loads(next(line for line in lines if line.startswith("data: ")).removeprefix("data: "))
+    assert told == log[-1], told
+
+
 bearer()
 everywhere()
-print("client.py: 2 passed")
+conversation()
+print("client.py: 3 passed")

@@ -57,6 +57,7 @@ fn write(status: Status) -> SessionWrite<'static> {
         rounds: 0,
         refused_until: None,
         retried: false,
+        timelock_until: None,
     }
 }
 

@@ -90,6 +90,43 @@ async fn killed_and_started_again_it_works_within_ten_seconds_without_a_scan() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_an_account_may_not_do_outlives_a_kill_and_ends_in_its_time() {
+    let pair = Pair::new().await;
+    let network = pair.network();
+    let first = pair.serve("info");
+    let key = first.told("account_key").to_owned();
+    let client = Client::new(first.told("url"), &key);
+    let (instance, _) = client.linked(&network).await;
+    network.fault(&json!({ "kind": "463", "count": 1 })).await;
+    let text = json!({ "instance_id": instance, "chatId": network.phone().await, "message": "to a stranger" });
+    let (status, body) = client.post("/v2/send/text", &text).await;
+    assert_eq!((status, &body["reason"]), (StatusCode::UNPROCESSABLE_ENTITY, &json!("reachout_timelock")), "{body}");
+    let works = |client: Client, reason: serde_json::Value| {
+        let instance = instance.clone();
+        async move {
+            let info = client.info(&instance).await;
+            (info["status"] == "WORKING" && info["reason"] == reason).then_some(())
+        }
+    };
+    until("the session tells why", || works(client.clone(), json!("reachout_timelock"))).await;
+    first.kill();
+
+    let second = pair.serve("info");
+    let client = Client::new(second.told("url"), &key);
+    until("the next gateway tells it too", || works(client.clone(), json!("reachout_timelock"))).await;
+    second.kill();
+
+    sqlx::query("UPDATE session SET timelock_until = now() + interval '3 s' WHERE timelock_until > now()")
+        .execute(pair.database.pool())
+        .await
+        .unwrap();
+    let third = pair.serve("info");
+    let client = Client::new(third.told("url"), &key);
+    until("it is over", || works(client.clone(), serde_json::Value::Null)).await;
+    third.terminate();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn killed_amid_messages_it_tells_each_of_them_once_and_in_order() {
     const PHONES: usize = 4;
     const EACH: usize = 50;

@@ -1,12 +1,17 @@
 //! The healer: whatever was wrong is over, and the session comes back by itself, within its deadlines, over one socket.
 //! What must be counted exactly is counted on a scripted WhatsApp and a clock that the test moves.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use chrono::TimeDelta;
-use reqwest::StatusCode;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use reqwest::{Method, StatusCode};
 use serde_json::json;
+use sqlx::{Connection as _, PgConnection};
 use wagate::config::Config;
 use wagate::domain::clock::{Clock, ManualClock};
 use wagate::domain::instance::InstanceId;
@@ -231,11 +236,29 @@ impl Outage {
         self.embedded.take().expect("it runs").stop().await;
     }
 
-    /// Asks until the answer shows a status. The pool may still hold connections that the outage broke, and a request
-    /// that meets one fails.
+    /// A crash of a backend, after which PostgreSQL ends all the others and starts anew.
+    async fn crash_postgres(&self) {
+        let url = self.embedded.as_ref().expect("it runs").url();
+        let pids = until("PostgreSQL tells its backends", || async {
+            let mut conn = PgConnection::connect(&url).await.ok()?;
+            sqlx::query_scalar::<_, i32>("SELECT pid FROM pg_stat_activity WHERE application_name = 'wagate'")
+                .fetch_all(&mut conn)
+                .await
+                .ok()
+        })
+        .await;
+        for pid in pids {
+            // Those that come after the first may be gone by then.
+            let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
+        }
+    }
+
+    /// Asks until the answer shows a status. The pool may still hold connections that the outage broke: a request that
+    /// meets one is told to come back.
     async fn gets(&self, path: &str, instance: &str, wanted: &str) {
         until(&format!("{path} of {instance} shows {wanted}"), || async {
             let (status, body) = self.gateway.client.post(path, &json!({ "instance_id": instance })).await;
+            assert_ne!(status, StatusCode::INTERNAL_SERVER_ERROR, "{body}");
             (status == StatusCode::OK && body["status"] == wanted).then_some(())
         })
         .await;
@@ -245,6 +268,75 @@ impl Outage {
 async fn start_postgres(folder: &tempfile::TempDir) -> Embedded {
     let config = EmbeddedConfig { fsync: false, ..EmbeddedConfig::new(folder.path().join("postgres")) };
     Embedded::start(config).await.expect("the private PostgreSQL starts")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_asks_while_the_database_crashes_is_told_to_come_back_and_gets_nothing_worse() {
+    let mut outage = Outage::prepare(|config| {
+        config.limits.api_per_second = 1_000_000;
+        config.limits.api_burst = 1_000_000;
+        config.limits.messages_per_minute = 6000;
+    })
+    .await;
+    let it = json!({ "instance_id": outage.linked });
+    let with = |more: serde_json::Value| {
+        let mut body = it.clone();
+        body.as_object_mut().unwrap().append(&mut more.as_object().unwrap().clone());
+        body
+    };
+    let text = with(json!({ "chatId": outage.gateway.network.phone().await, "message": "amid it all" }));
+    let asks = [
+        (Method::POST, "/v2/session/info", it.clone()),
+        (Method::POST, "/v2/session/list", json!({})),
+        (Method::POST, "/v2/session/create", json!({ "start": false })),
+        (Method::POST, "/v2/session/token", with(json!({ "expires_in": 3600 }))),
+        (Method::POST, "/v2/session/stop", json!({ "instance_id": outage.unlinked })),
+        (Method::POST, "/v2/session/start", json!({ "instance_id": outage.unlinked })),
+        (Method::POST, "/v2/send/text", text),
+        (Method::POST, "/v2/account", json!({ "name": "shop" })),
+        (Method::GET, "/v2/audit", json!({})),
+        (Method::GET, "/v2/usage", json!({})),
+    ];
+    let is_over = Arc::new(AtomicBool::new(false));
+    let asking = asks.map(|(method, path, body)| {
+        let (client, is_over) = (outage.gateway.client.clone(), Arc::clone(&is_over));
+        tokio::spawn(async move {
+            let mut answers = Vec::new();
+            while !is_over.load(Ordering::Relaxed) {
+                let (status, told) = client.call(method.clone(), path, &body).await;
+                answers.push((path, status, told["code"].clone()));
+            }
+            answers
+        })
+    });
+    for _ in 0..4 {
+        outage.crash_postgres().await;
+        until("the gateway is ready", || async { outage.ready().await.then_some(()) }).await;
+    }
+    is_over.store(true, Ordering::Relaxed);
+    let mut answers = Vec::new();
+    for asking in asking {
+        answers.extend(asking.await.unwrap());
+    }
+    let told: BTreeSet<String> = answers
+        .iter()
+        .filter(|(_, status, _)| !status.is_success())
+        .map(|(path, status, code)| format!("{path} {status} {code}"))
+        .collect();
+    assert!(!told.is_empty(), "no request met a broken connection");
+    let is_known = |told: &String| told.ends_with("503 Service Unavailable \"database_unavailable\"");
+    assert!(told.iter().all(is_known), "{told:#?}");
+
+    outage.gets("/v2/session/start", &outage.unlinked, "SCAN_QR_CODE").await;
+
+    outage.stop_postgres().await;
+    let answer = outage.gateway.client.ask("/v2/session/list", &json!({}), &[]).await;
+    assert_eq!(
+        (answer.status(), &answer.headers()["retry-after"]),
+        (StatusCode::SERVICE_UNAVAILABLE, &"2".parse().unwrap())
+    );
+    assert_eq!(answer.json::<serde_json::Value>().await.unwrap()["code"], "database_unavailable");
+    outage.all_is_as_before().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

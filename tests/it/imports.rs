@@ -22,7 +22,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("web", &["api", "domain"]),
     ("sandbox", &["domain", "qr"]),
     ("lifecycle", &[]),
-    ("fuzzing", &["api", "domain", "sandbox"]),
+    ("fuzzing", &["api", "domain", "media", "outside", "sandbox"]),
     ("app", &["*"]),
     ("cli", &["*"]),
     ("main", &["*"]),

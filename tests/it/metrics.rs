@@ -84,6 +84,8 @@ async fn what_happened_to_a_session_can_be_read() {
     scrape.is(&request("/v2/session/create", "2xx"), 1.0);
     scrape.is(&request("/v2/session/info", "4xx"), 1.0);
     scrape.is_positive(&request("/v2/auth/qr", "2xx"));
+    scrape.is("wagate_messages_accepted_total", 0.0);
+    scrape.is(r#"wagate_messages_failed_total{reason="expired"}"#, 0.0);
     scrape.is("wagate_lease_held", 1.0);
     scrape.is_positive("wagate_lease_trust_seconds");
     scrape.is("wagate_lease_losses_total", 0.0);

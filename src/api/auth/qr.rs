@@ -49,6 +49,7 @@ enum Code {
 /// A code in its envelope.
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "`body` writes it once a code, and not through this type")]
+#[schema(as = CodeEnvelope)]
 #[serde(deny_unknown_fields)]
 struct Envelope {
     #[schema(example = "application/json; charset=utf-8")]

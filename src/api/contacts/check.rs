@@ -46,6 +46,17 @@ struct Several {
     results: Vec<Checked>,
 }
 
+/// What is known of the one, or of the several, that were asked about.
+#[derive(Serialize, ToSchema)]
+#[schema(as = NumbersChecked)]
+#[serde(untagged)]
+enum Answer {
+    /// `phone`.
+    One(Checked),
+    /// `phones`.
+    Several(Several),
+}
+
 /// What was asked about.
 enum Asked {
     One(PhoneNumber),
@@ -73,11 +84,11 @@ impl Asked {
         ("phone" = Option<String>, Query, description =
             "A number: 7 to 15 digits with the country code first; a `+` and the usual separators may stand.",
             example = "+201012345678"),
-        ("phones" = Option<Vec<String>>, Query, description = "Several numbers instead.", max_items = 50,
-            example = json!(["201012345678", "4915112345678"])),
+        ("phones" = Option<Vec<String>>, Query, max_items = 50, description =
+            "Several numbers instead, as a list or separated by commas: `201012345678,4915112345678`."),
     ),
     responses(
-        (status = 200, description = "What is known of it.", body = Checked),
+        (status = 200, description = "What is known of it.", body = Answer),
         EveryRoute, OfInstance, OfStatus,
     ),
 )]
@@ -93,12 +104,13 @@ pub async fn check(call: Call) -> Result<HttpResponse, ApiError> {
     call.within_contact_limit(id, count)?;
     let checked = call.state.sessions.check_numbers(id, asked.numbers()).await;
     let mut results = checked.map_err(|error| refusal(error, call.state.clock.now()))?.into_iter().map(Checked::from);
-    Ok(match (asked, results.next()) {
-        (Asked::One(_), Some(checked)) => respond::json(StatusCode::OK, &checked),
+    let answer = match (asked, results.next()) {
+        (Asked::One(_), Some(checked)) => Answer::One(checked),
         (Asked::One(_) | Asked::Several(_), first) => {
-            respond::json(StatusCode::OK, &Several { results: first.into_iter().chain(results).collect() })
+            Answer::Several(Several { results: first.into_iter().chain(results).collect() })
         }
-    })
+    };
+    Ok(respond::json(StatusCode::OK, &answer))
 }
 
 fn asked(read: &mut Read<'_>) -> Option<Asked> {

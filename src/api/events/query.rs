@@ -1,5 +1,7 @@
 //! Which events are wanted.
 
+use actix_web::http::header::HeaderValue;
+
 use crate::api::error::{ApiError, ParameterProblem};
 use crate::api::extract::Call;
 use crate::api::extract::{Read, Target};
@@ -21,7 +23,7 @@ pub(super) struct Query {
 
 /// Where to begin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Start {
+pub(crate) enum Start {
     /// Nobody said.
     Unsaid,
     /// With the newest events of a page.
@@ -39,7 +41,7 @@ impl Query {
     pub(super) fn read(call: &Call) -> Result<Self, ApiError> {
         let mut read = call.read();
         let target = call.target(&mut read);
-        let start = start(call, &mut read);
+        let start = start(call.headers().get("last-event-id"), &mut read);
         let wanted = read.event_kinds("events").unwrap_or_default();
         let limit = read.integer("limit", 1..=MAX_LIMIT).unwrap_or(DEFAULT_LIMIT);
         read.finish()?;
@@ -47,7 +49,8 @@ impl Query {
     }
 }
 
-fn start(call: &Call, read: &mut Read<'_>) -> Start {
+/// Where to begin, by the header `Last-Event-ID` and the parameters.
+pub(crate) fn start(last_event_id: Option<&HeaderValue>, read: &mut Read<'_>) -> Start {
     let latest = read.boolean("latest") == Some(true);
     let after = read.seq("after").map(|seq| Start::After { seq, parameter: "after" });
     let resumed = read.seq(LAST_EVENT_ID).map(|seq| Start::After { seq, parameter: LAST_EVENT_ID });
@@ -55,7 +58,7 @@ fn start(call: &Call, read: &mut Read<'_>) -> Start {
         read.wrong::<()>("latest", "cannot be given together with after");
     }
     // A client that comes back repeats its address and adds the header: that is the newer word.
-    let header = call.headers().get("last-event-id").filter(|value| !value.is_empty());
+    let header = last_event_id.filter(|value| !value.is_empty());
     let header = header.and_then(|value| match value.to_str().ok().and_then(|text| text.trim().parse().ok()) {
         Some(seq) if seq >= 0 => Some(Start::After { seq, parameter: LAST_EVENT_ID }),
         Some(_) | None => read.wrong(LAST_EVENT_ID, "must be the number of an event"),

@@ -47,7 +47,7 @@ pub struct Read<'a> {
 }
 
 impl<'a> Read<'a> {
-    pub(super) fn new(parameters: &'a Parameters) -> Self {
+    pub(crate) fn new(parameters: &'a Parameters) -> Self {
         Self { parameters, problems: Vec::new() }
     }
 

@@ -4,7 +4,7 @@
 const LONGEST_NAME: usize = 150;
 
 /// The media type, if it is one.
-pub(super) fn media_type(told: Option<&str>) -> String {
+pub(crate) fn media_type(told: Option<&str>) -> String {
     let is_token = |text: &str| {
         !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$&-^_.+".contains(&byte))
     };
@@ -18,7 +18,7 @@ pub(super) fn media_type(told: Option<&str>) -> String {
 }
 
 /// `Content-Disposition` (RFC 6266): shown where it stands only if a browser does nothing but show it.
-pub(super) fn disposition(media_type: &str, name: Option<&str>, message_id: &str) -> String {
+pub(crate) fn disposition(media_type: &str, name: Option<&str>, message_id: &str) -> String {
     let essence = media_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     let shown = essence.starts_with("audio/")
         || essence.starts_with("video/")

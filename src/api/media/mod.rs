@@ -1,6 +1,6 @@
 //! `/v2/media`: the files of messages that came in.
 
-mod disposition;
+pub(crate) mod disposition;
 mod obtain;
-mod range;
+pub(crate) mod range;
 pub mod show;

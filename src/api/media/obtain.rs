@@ -45,7 +45,7 @@ async fn bring(state: Data<ApiState>, id: InstanceId, entry: Entry) -> Result<Bo
 
 impl From<LibraryError> for ApiError {
     fn from(error: LibraryError) -> Self {
-        Self::Internal(Box::new(error))
+        Self::failure(error)
     }
 }
 

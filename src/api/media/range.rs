@@ -5,7 +5,7 @@ use std::ops::Range;
 
 /// What is to be sent of a file.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Wanted {
+pub(crate) enum Wanted {
     /// All of it.
     Whole,
     /// These bytes.
@@ -15,7 +15,7 @@ pub(super) enum Wanted {
 }
 
 /// What the value of `Range` asks for of a file of this length.
-pub(super) fn wanted(range: Option<&str>, length: u64) -> Wanted {
+pub(crate) fn wanted(range: Option<&str>, length: u64) -> Wanted {
     let Some((first, last)) = range.and_then(parse) else { return Wanted::Whole };
     let part = match (first, last) {
         (Some(first), Some(last)) if last < first => return Wanted::Whole,

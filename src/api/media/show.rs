@@ -36,9 +36,9 @@ use super::range::{Wanted, wanted};
         ("Range" = Option<String>, Header, description = "A part of the file.", example = "bytes=0-1023"),
     ),
     responses(
-        (status = 200, description = "The file.", content_type = "application/octet-stream", body = Vec<u8>,
+        (status = 200, description = "The file.", content_type = "*/*", body = Vec<u8>,
             headers(("ETag"), ("Accept-Ranges"), ("Content-Disposition"))),
-        (status = 206, description = "The part that was asked for.", content_type = "application/octet-stream",
+        (status = 206, description = "The part that was asked for.", content_type = "*/*",
             body = Vec<u8>, headers(("ETag"), ("Content-Range"), ("Content-Disposition"))),
         (status = 304, description = "What `If-None-Match` names is still current.", headers(("ETag"))),
         EveryRoute, OfInstance, OfStatus, OfFile,

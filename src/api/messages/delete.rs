@@ -8,7 +8,7 @@ use crate::api::extract::Call;
 use crate::api::openapi::answers::{Conflicting, EveryRoute, OfInstance, OfStatus};
 use crate::api::send::{Form, Reference, Taken, referred};
 use crate::domain::instance::InstanceId;
-use crate::domain::outgoing::{Author, Content};
+use crate::domain::outgoing::{Author, Content, Over};
 
 /// Deletes a message for everybody in its chat.
 ///
@@ -26,7 +26,7 @@ use crate::domain::outgoing::{Author, Content};
             description = "Who wrote it, if it is somebody else's message in a group."),
         ("ttl" = Option<u32>, Query, description = "Seconds that it may wait to be sent.", minimum = 1, maximum = 86400,
             example = 3600),
-        ("over" = Option<String>, Query, description = "`refuse` or `queue`, should it be too fast.", example = "queue"),
+        ("over" = Option<Over>, Query, description = "`refuse` or `queue`, should it be too fast.", example = "queue"),
     ),
     responses(Taken, EveryRoute, OfInstance, OfStatus, Conflicting),
 )]

@@ -8,7 +8,7 @@ use crate::api::extract::Call;
 use crate::api::openapi::answers::{Conflicting, EveryRoute, OfInstance, OfStatus};
 use crate::api::send::{Form, Taken};
 use crate::domain::instance::InstanceId;
-use crate::domain::outgoing::{Content, Words};
+use crate::domain::outgoing::{Content, Over, Words};
 
 /// Edits a text of this account.
 ///
@@ -28,7 +28,7 @@ use crate::domain::outgoing::{Content, Words};
             example = json!(["201012345678@c.us"])),
         ("ttl" = Option<u32>, Query, description = "Seconds that it may wait to be sent.", minimum = 1, maximum = 86400,
             example = 3600),
-        ("over" = Option<String>, Query, description = "`refuse` or `queue`, should it be too fast.", example = "queue"),
+        ("over" = Option<Over>, Query, description = "`refuse` or `queue`, should it be too fast.", example = "queue"),
     ),
     responses(Taken, EveryRoute, OfInstance, OfStatus, Conflicting),
 )]

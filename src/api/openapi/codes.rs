@@ -79,6 +79,11 @@ impl ErrorCode {
         code("upstream_refused", 502, "WhatsApp was asked and refused."),
         code("owner_unreachable", 502, "The node that serves the instance could not be reached."),
         code("busy", 503, "The node has more new tokens to look up than it may."),
+        code(
+            "database_unavailable",
+            503,
+            "The gateway's database could not be reached; what was asked may have been done.",
+        ),
     ];
 
     /// Whether an error is documented; what nodes say to each other is not.

@@ -122,9 +122,11 @@ fn complete_response(response: &mut Value, is_public: bool) {
     if response.get("$ref").is_some() {
         return;
     }
-    if let Some(image) = response.pointer_mut("/content/image~1png") {
-        // Bytes have no schema; utoipa would make them a list of numbers.
-        *image = json!({});
+    for bytes in ["/content/image~1png", "/content/*~1*"] {
+        if let Some(bytes) = response.pointer_mut(bytes) {
+            // Bytes have no schema; utoipa would make them a list of numbers.
+            *bytes = json!({});
+        }
     }
     let common: &[&str] =
         if is_public { &["X-Request-Id"] } else { &["X-Request-Id", "RateLimit", "RateLimit-Policy"] };

@@ -6,6 +6,7 @@ use crate::api::error::ApiError;
 use crate::api::extract::FileCall;
 use crate::api::openapi::answers::{Conflicting, EveryRoute, OfInstance, OfStatus};
 use crate::domain::instance::InstanceId;
+use crate::domain::outgoing::Over;
 use crate::domain::outgoing_file::FileKind;
 
 use super::document::Accepted;
@@ -44,7 +45,7 @@ macro_rules! route {
                     description = "People who are mentioned in the caption."),
                 ("ttl" = Option<u32>, Query, description = "Seconds that it may wait to be sent.", minimum = 1,
                     maximum = 86400, example = 3600),
-                ("over" = Option<String>, Query, description = "`refuse` or `queue`, should it be too fast.",
+                ("over" = Option<Over>, Query, description = "`refuse` or `queue`, should it be too fast.",
                     example = "queue"),
             ),
             responses(

@@ -7,7 +7,7 @@ use crate::api::error::ApiError;
 use crate::api::extract::Call;
 use crate::api::openapi::answers::{Conflicting, EveryRoute, OfInstance, OfStatus};
 use crate::domain::instance::InstanceId;
-use crate::domain::outgoing::{Content, Place, Words};
+use crate::domain::outgoing::{Content, Over, Place, Words};
 
 use super::accept::Form;
 use super::document::Taken;
@@ -34,7 +34,7 @@ use super::document::Taken;
         ("from_me" = Option<bool>, Query, description = "Whether this account wrote it.", example = false),
         ("ttl" = Option<u32>, Query, description = "Seconds that it may wait to be sent.", minimum = 1, maximum = 86400,
             example = 3600),
-        ("over" = Option<String>, Query, description = "`refuse` or `queue`, should it be too fast.", example = "queue"),
+        ("over" = Option<Over>, Query, description = "`refuse` or `queue`, should it be too fast.", example = "queue"),
     ),
     responses(Taken, EveryRoute, OfInstance, OfStatus, Conflicting),
 )]

@@ -7,7 +7,7 @@ use crate::api::error::ApiError;
 use crate::api::extract::Call;
 use crate::api::openapi::answers::{Conflicting, EveryRoute, OfInstance, OfStatus};
 use crate::domain::instance::InstanceId;
-use crate::domain::outgoing::{Content, Words};
+use crate::domain::outgoing::{Content, Over, Words};
 
 use super::accept::Form;
 use super::document::Taken;
@@ -40,7 +40,7 @@ use super::document::Taken;
             description = "Accepted, and without effect: previews of links are not made."),
         ("ttl" = Option<u32>, Query, minimum = 1, maximum = 86400, example = 3600,
             description = "Seconds that it may wait to be sent; an hour unless configured otherwise."),
-        ("over" = Option<String>, Query, example = "queue",
+        ("over" = Option<Over>, Query, example = "queue",
             description = "`refuse` (429) or `queue`, should it be faster than the instance's pace."),
     ),
     responses(Taken, EveryRoute, OfInstance, OfStatus, Conflicting),

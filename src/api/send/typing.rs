@@ -26,7 +26,7 @@ const STATES: [(&str, Typing); 3] =
     params(
         ("instance_id" = InstanceId, Query),
         ("chatId" = String, Query, description = "In which chat.", example = "201012345678@c.us"),
-        ("state" = Option<String>, Query, example = "typing",
+        ("state" = Option<String>, Query, pattern = "^(typing|recording|paused)$", example = "typing",
             description = "`typing` (unless given), `recording`, or `paused`, which takes it away."),
     ),
     responses((status = 200, description = "WhatsApp was told.", body = Object), EveryRoute, OfInstance, OfStatus),

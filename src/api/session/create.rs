@@ -219,7 +219,7 @@ async fn insert(call: &Call, mut wish: Wish, claim: &Claim) -> Result<(InstanceI
         let answer = Answer { status: StatusCode::CREATED.as_u16(), body, secret: Some(token_id) };
         claim.answer(call, &mut tx, answer).await?;
     }
-    tx.commit().await.map_err(|error| ApiError::Internal(Box::new(error)))?;
+    tx.commit().await.map_err(ApiError::failure)?;
     call.state.tokens.admit(&token);
     tracing::Span::current().record("instance.id", tracing::field::display(id));
     tracing::info!(instance.id = %id, "instance created");

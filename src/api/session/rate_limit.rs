@@ -79,7 +79,7 @@ pub async fn show(call: Call) -> Result<HttpResponse, ApiError> {
             example = 1000),
         ("pause_ms" = Option<u32>, Query, description = "Between two messages, in milliseconds.", minimum = 0,
             maximum = 600_000, example = 500),
-        ("over" = Option<String>, Query, description = "`refuse` or `queue` what is faster.", example = "queue"),
+        ("over" = Option<Over>, Query, description = "`refuse` or `queue` what is faster.", example = "queue"),
     ),
     responses((status = 200, description = "The pace from now on.", body = Document), EveryRoute, OfInstance),
 )]

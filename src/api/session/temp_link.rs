@@ -110,7 +110,7 @@ pub async fn mint(call: Call) -> Result<HttpResponse, ApiError> {
         return Err(already_linked(id, view.status));
     }
     let (token, shown) = insert(&call, &mut tx, id, ttl, return_url).await?;
-    tx.commit().await.map_err(|error| ApiError::Internal(Box::new(error)))?;
+    tx.commit().await.map_err(ApiError::failure)?;
     call.state.tokens.admit(&token);
     Ok(respond::json(StatusCode::OK, &shown))
 }
@@ -161,7 +161,7 @@ pub(super) async fn end_all(call: &Call, id: InstanceId) -> Result<(), ApiError>
     if !ended.is_empty() {
         call.record(&mut tx, Action::LinkEnded, id, json!({})).await?;
     }
-    tx.commit().await.map_err(|error| ApiError::Internal(Box::new(error)))?;
+    tx.commit().await.map_err(ApiError::failure)?;
     for token_id in ended {
         call.state.tokens.token_changed(token_id);
     }

@@ -14,7 +14,7 @@ pub mod replay;
 pub mod rotate_secret;
 pub mod show;
 pub mod test;
-pub(in crate::api) mod wish;
+pub(crate) mod wish;
 
 use sqlx::PgConnection;
 

@@ -19,7 +19,7 @@ const MAX_HEADERS: usize = 20;
 
 /// What is wished of a webhook; `None` stays as it is, or is as usual.
 #[derive(Debug, Default)]
-pub(in crate::api) struct Wish {
+pub(crate) struct Wish {
     pub(in crate::api) url: Option<String>,
     subscription: Option<Subscription>,
     order: Option<Order>,
@@ -30,7 +30,7 @@ pub(in crate::api) struct Wish {
 
 impl Wish {
     /// Reads the parameters.
-    pub(in crate::api) fn read(read: &mut Read<'_>, guard: &Guard) -> Self {
+    pub(crate) fn read(read: &mut Read<'_>, guard: &Guard) -> Self {
         let url = read.text("url", MAX_URL).and_then(|url| match guard.vet(url) {
             Ok(_) => Some(url.to_owned()),
             Err(error) => read.wrong("url", &format!("cannot be used: {error}")),
@@ -50,7 +50,7 @@ impl Wish {
     }
 
     /// Reads WAHA's `{url, events, hmac: {key}, customHeaders: [{name, value}]}`; on failure, words that follow `config`.
-    pub(in crate::api) fn of_waha(given: &Value, guard: &Guard) -> Result<Self, String> {
+    pub(crate) fn of_waha(given: &Value, guard: &Guard) -> Result<Self, String> {
         const KEYS: &str = "webhooks may hold url, events, hmac and customHeaders";
         let given = given.as_object().ok_or("webhooks must be a list of objects")?;
         let mut wish = Self::default();
@@ -83,7 +83,7 @@ impl Wish {
     }
 
     /// What makes two requests the same.
-    pub(in crate::api) fn request(&self) -> Value {
+    pub(crate) fn request(&self) -> Value {
         serde_json::json!({
             "url": self.url,
             "events": self.subscription.as_ref().map(Subscription::named),

@@ -45,7 +45,7 @@ pub struct State {
     pub wipe_at: Option<DateTime<Utc>>,
     /// An unlinking under way.
     pub logout: Option<Logout>,
-    /// Until when WhatsApp takes no messages to strangers. Told by a refusal, so a restart forgets it until the next.
+    /// Until when WhatsApp takes no messages to strangers. Only a refusal tells it.
     pub timelock_until: Option<DateTime<Utc>>,
     /// When data last came from WhatsApp.
     pub last_seen_at: Option<DateTime<Utc>>,
@@ -178,6 +178,8 @@ pub struct Saved {
     pub refused_until: Option<DateTime<Utc>>,
     /// The one automatic retry after a ban or a replacement is used up.
     pub retried: bool,
+    /// Until when WhatsApp takes no messages to strangers.
+    pub timelock_until: Option<DateTime<Utc>>,
 }
 
 impl Saved {
@@ -194,6 +196,7 @@ impl Saved {
             rounds: 0,
             refused_until: None,
             retried: false,
+            timelock_until: None,
         }
     }
 }
@@ -287,7 +290,7 @@ impl State {
             retried: saved.retried,
             wipe_at: None,
             logout: None,
-            timelock_until: None,
+            timelock_until: saved.timelock_until,
             last_seen_at: None,
             last_event_at: None,
         };
@@ -322,6 +325,7 @@ impl State {
             rounds: self.rounds,
             refused_until: self.refused_until,
             retried: self.retried,
+            timelock_until: self.timelock_until,
         }
     }
 

@@ -358,6 +358,8 @@ impl<R: Rng> Decision<'_, R> {
     pub(super) fn forget_the_link(&mut self) {
         self.state.linked = false;
         self.state.me = None;
+        // It was this account's; the next may be another.
+        self.state.timelock_until = None;
         self.wipe();
     }
 

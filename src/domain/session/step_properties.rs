@@ -105,6 +105,7 @@ impl World {
             rounds: 0,
             refused_until: None,
             retried: false,
+            timelock_until: None,
         };
         Self {
             state: State::resume(saved, at(0)),

@@ -61,9 +61,7 @@ struct Scene {
 impl Scene {
     fn resume(desired: Desired, status: Status, reason: Option<Reason>, linked: bool) -> Self {
         let me = linked.then(me);
-        let (rounds, refused_until, retried) = (0, None, false);
-        let saved =
-            Saved { desired, status, reason, since: at(0), linked, me, retry_at: None, rounds, refused_until, retried };
+        let saved = Saved { reason, linked, me, ..Saved::new(desired, status, at(0)) };
         Self::take_over(saved, at(0))
     }
 
@@ -643,4 +641,33 @@ fn a_new_connection_knows_nothing_of_a_passkey_asked_over_the_last() {
     assert_eq!(scene.shown(), (Status::Starting, None));
     scene.code(3);
     assert_eq!(scene.shown(), (Status::ScanQrCode, None));
+}
+
+#[test]
+fn a_restart_remembers_until_when_strangers_are_out_of_reach() {
+    let mut scene = Scene::working();
+    scene.tell(RunEvent::ReachoutTimelock { until: at(600) });
+    let mut scene = scene.restart();
+    scene.tell(RunEvent::Connected { profile: me() });
+    assert_eq!(scene.state.shown(), (Status::Working, Some(Reason::ReachoutTimelock)));
+    scene.now = at(600);
+    scene.tell(RunEvent::Alive { at: at(600) });
+    scene.on(Event::Tick);
+    assert_eq!(scene.state.shown(), (Status::Working, None));
+    assert_eq!(scene.state.saved().timelock_until, None);
+}
+
+#[test]
+fn what_one_account_may_not_do_is_not_held_against_the_next() {
+    for end in [RunEvent::LoggedOut, RunEvent::PairFailed] {
+        let mut scene = Scene::working();
+        scene.tell(RunEvent::ReachoutTimelock { until: at(600) });
+        scene.tell(end);
+        assert_eq!(scene.state.saved().timelock_until, None);
+    }
+    let mut scene = Scene::working();
+    scene.tell(RunEvent::ReachoutTimelock { until: at(600) });
+    // The link was gone without anybody having said so.
+    scene.code(1);
+    assert_eq!(scene.state.saved().timelock_until, None);
 }

@@ -23,6 +23,7 @@ impl<R: Rng> Decision<'_, R> {
                 // Only a device without keys is offered a code: whatever was believed of a link is out of date.
                 self.state.linked = false;
                 self.state.me = None;
+                self.state.timelock_until = None;
                 self.state.stalls = 0;
                 // A second code proves that the connection lasts.
                 if attempt > 1 {

@@ -115,11 +115,11 @@ async fn what_the_session_refuses_is_written_in_every_rendering() {
         gateway.script.owners.lock().push_back(Owner::Elsewhere { addr: "127.0.0.1:1".into() });
     }
     in_each_rendering((502, "owner_unreachable"), || ask("GET", "/v2/session/info")).await;
+    let list = || gateway.request("GET", "/v2/session/list").bearer_auth(gateway.key.expose());
+    sqlx::query("ALTER TABLE session RENAME TO lost").execute(gateway.database.pool()).await.unwrap();
+    in_each_rendering((500, "internal_error"), list).await;
     gateway.database.pool().close().await;
-    in_each_rendering((500, "internal_error"), || {
-        gateway.request("GET", "/v2/session/list").bearer_auth(gateway.key.expose())
-    })
-    .await;
+    in_each_rendering((503, "database_unavailable"), list).await;
 }
 
 #[tokio::test]

@@ -1,6 +1,8 @@
 //! The OpenAPI document against the gateway that it describes.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::Path;
 
 use serde_json::{Value, json};
 use wagate::domain::session::{Desired, Reason, Status};
@@ -102,4 +104,36 @@ fn a_word_is_documented_as_it_is_sent() {
     assert_eq!(schemas["Status"]["enum"], json!(Status::ALL));
     assert_eq!(schemas["Reason"]["enum"], json!(Reason::ALL));
     assert_eq!(schemas["Desired"]["enum"], json!(Desired::ALL));
+}
+
+/// A schema that is met first would silently stand for every other of its name.
+#[test]
+fn no_two_types_are_documented_under_one_name() {
+    let mut named: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("src")];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            let text = fs::read_to_string(&path).unwrap_or_default();
+            for (position, _) in text.match_indices("ToSchema)]\n") {
+                let lines: Vec<&str> = text[position..].lines().skip(1).map(str::trim).collect();
+                let declared =
+                    lines.iter().position(|line| line.contains("struct ") || line.contains("enum ")).unwrap();
+                let word = |line: &str, after: &str| {
+                    let rest = &line[line.find(after)? + after.len()..];
+                    Some(rest.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect::<String>())
+                };
+                let own = lines[..declared].iter().find_map(|line| word(line, "schema(as = "));
+                let of_type = || ["struct ", "enum "].iter().find_map(|kind| word(lines[declared], kind));
+                named.entry(own.or_else(of_type).unwrap()).or_default().push(path.display().to_string());
+            }
+        }
+    }
+    assert!(named.contains_key("CodeEnvelope") && named.contains_key("Envelope"), "the sources read otherwise now");
+    named.retain(|_, places| places.len() > 1);
+    assert!(named.is_empty(), "{named:#?}");
 }
