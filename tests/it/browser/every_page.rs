@@ -61,7 +61,7 @@ impl Inspector {
     }
 
     #[track_caller]
-    fn is_content(self) {
+    fn conclude(self) {
         assert!(self.problems.is_empty(), "\n{}", self.problems.join("\n"));
     }
 }
@@ -150,7 +150,7 @@ async fn whoever_reads_a_link_page_can_see_name_and_reach_everything_on_it() {
             inspector.browser.run(&format!("{panels} panel.hidden = panel.dataset.phase !== {phase}")).await;
             inspector.look(phase.as_str().unwrap()).await;
         }
-        inspector.is_content();
+        inspector.conclude();
     }
     gateway.stop().await;
 }
@@ -172,7 +172,7 @@ async fn whoever_comes_to_the_dashboards_door_can_see_name_and_reach_everything_
         "for (const part of document.querySelectorAll('[data-state]')) part.hidden = part.dataset.state !== 'ask'";
     inspector.browser.run(ask).await;
     inspector.look("a code that signs in").await;
-    inspector.is_content();
+    inspector.conclude();
     gateway.stop().await;
 }
 
@@ -225,6 +225,6 @@ async fn whoever_uses_the_dashboard_can_see_name_and_reach_everything_on_it() {
     for page in ["webhooks", &hook, "keys", "audit", "audit?action=qr.shown", "usage", "instances/ZZZZZZZZZZZZ"] {
         inspector.visit(&format!("{}/dashboard/{page}", gateway.url)).await;
     }
-    inspector.is_content();
+    inspector.conclude();
     gateway.stop().await;
 }
