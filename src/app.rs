@@ -163,6 +163,7 @@ impl Application {
             node: living_node(&cluster),
             public_url: public_url(&config.server, address),
         })?;
+        let state = state.with_pages(&web::routes());
         #[cfg(feature = "sandbox")]
         let state = state.with_sandbox(network.sandbox.as_ref().map(crate::sandbox::SandboxHandle::url));
         let state = Data::new(state);
@@ -409,6 +410,7 @@ fn exposition(
     let meters = Meters {
         http: state.meter(),
         sessions: sessions.meter(),
+        messages: sessions.message_meter(),
         pool: store.meter(),
         lease: cluster.meter(),
         events: store.events(),

@@ -120,3 +120,10 @@ pub(super) struct Linked {
     pub(super) number: String,
     pub(super) until_code: Duration,
 }
+
+/// Resident memory of a process in KiB.
+pub(super) fn resident(process: &Process) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", process.pid())).unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse().unwrap()
+}

@@ -1,12 +1,14 @@
-//! A gateway with linked instances: what they cost, and how fast messages go through it.
+//! A gateway at work: what linked instances cost, how fast messages go through it, and what open link pages cost.
 //!
-//! `cargo bench --features sandbox --bench fleet`; `-- memory` or `-- messages` for one of the two.
+//! The gateway and the sandbox network run in processes of their own. `cargo bench --features sandbox --bench fleet`;
+//! `-- memory`, `-- messages` or `-- pages` for one of the three.
 
 #![expect(clippy::print_stdout, clippy::unwrap_used, reason = "a bench prints its result and gives up on any failure")]
 
 mod house;
 mod memory;
 mod messages;
+mod pages;
 
 fn main() {
     wagate::app::install_crypto_provider();
@@ -18,6 +20,9 @@ fn main() {
     }
     if is_wanted("messages") {
         runtime.block_on(messages::measure(number("WAGATE_BENCH_MESSAGES", 4_000)));
+    }
+    if is_wanted("pages") {
+        runtime.block_on(pages::measure(number("WAGATE_BENCH_PAGES", 10_000)));
     }
 }
 

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::{StreamExt, stream};
 
-use super::house::{House, Process};
+use super::house::{House, resident};
 
 /// Instances that are created and scanned at the same time.
 const AT_ONCE: usize = 8;
@@ -29,11 +29,4 @@ pub(super) async fn measure(fleet: usize) {
         first_codes[fleet / 2],
         first_codes[fleet * 9 / 10]
     );
-}
-
-/// Resident memory in KiB.
-fn resident(process: &Process) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{}/status", process.pid())).unwrap();
-    let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
-    line.split_whitespace().nth(1).unwrap().parse().unwrap()
 }

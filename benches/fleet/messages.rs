@@ -48,7 +48,8 @@ pub(super) async fn measure(messages: usize) {
                 for nth in 0..a_round {
                     let text = json!({ "instance_id": instance, "chatId": friend, "message": format!("text {nth}") });
                     let answer = house.post("/v2/send/text", text).await;
-                    assert_eq!(answer["status"], "sent", "{answer}");
+                    // The phone may have it before the answer is made.
+                    assert!(matches!(answer["status"].as_str(), Some("sent" | "delivered")), "{answer}");
                 }
             }
         });

@@ -84,39 +84,40 @@ pub fn configure_operator(
 }
 
 /// Adds the pages of links, and what they ask. It comes before [`configure`].
-pub fn configure_links(
-    state: &Data<ApiState>,
-    pages: fn(&mut ServiceConfig),
-) -> impl FnOnce(&mut ServiceConfig) + use<> {
-    let state = state.clone();
-    move |config: &mut ServiceConfig| {
-        config.service(
-            web::scope(LINK)
-                .app_data(state)
-                .app_data(Admission::Link)
-                .wrap(from_fn(answer::frame))
-                .configure(pages)
-                .configure(link::add)
-                .default_service(web::to(routes::no_route)),
-        );
-    }
+pub fn configure_links(state: &Data<ApiState>, pages: fn(&mut Routes<'_>)) -> impl FnOnce(&mut ServiceConfig) + use<> {
+    scope(state, LINK, Admission::Link, move |routes| {
+        pages(routes);
+        link::add(routes);
+    })
 }
 
 /// Adds the dashboard: its `pages`, and below `/dashboard/v2` the same handlers as below `/v2` for whoever is signed in.
 /// It comes before [`configure`].
 pub fn configure_dashboard(
     state: &Data<ApiState>,
-    pages: fn(&mut ServiceConfig),
+    pages: fn(&mut Routes<'_>),
 ) -> impl FnOnce(&mut ServiceConfig) + use<> {
+    scope(state, DASHBOARD, Admission::Session, move |routes| {
+        routes::add_calls(routes);
+        pages(routes);
+    })
+}
+
+/// What is served below a path, to those whom `admission` lets in.
+fn scope<F: FnOnce(&mut Routes<'_>)>(
+    state: &Data<ApiState>,
+    path: &'static str,
+    admission: Admission,
+    add: F,
+) -> impl FnOnce(&mut ServiceConfig) + use<F> {
     let state = state.clone();
     move |config: &mut ServiceConfig| {
         config.service(
-            web::scope(DASHBOARD)
+            web::scope(path)
                 .app_data(state)
-                .app_data(Admission::Session)
+                .app_data(admission)
                 .wrap(from_fn(answer::frame))
-                .configure(|config| routes::add_calls(&mut Routes::of(config)))
-                .configure(pages)
+                .configure(|config| add(&mut Routes::of(config)))
                 .default_service(web::to(routes::no_route)),
         );
     }

@@ -12,14 +12,20 @@ use super::{
     messages, metrics, openapi, send, session, usage, webhooks,
 };
 
-const READ: (&str, &[Method]) = ("GET, HEAD, POST", &[Method::GET, Method::HEAD, Method::POST]);
-const CONTROL: (&str, &[Method]) = ("POST, GET", &[Method::POST, Method::GET]);
-const POST: (&str, &[Method]) = ("POST", &[Method::POST]);
-const DELETE: (&str, &[Method]) = ("DELETE, POST", &[Method::DELETE, Method::POST]);
-const REVOKE: (&str, &[Method]) = ("DELETE", &[Method::DELETE]);
-const ALL: (&str, &[Method]) = ("GET, HEAD, POST, DELETE", &[Method::GET, Method::HEAD, Method::POST, Method::DELETE]);
-const POST_OR_DELETE: (&str, &[Method]) = ("POST, DELETE", &[Method::POST, Method::DELETE]);
-const GET: (&str, &[Method]) = ("GET, HEAD", &[Method::GET, Method::HEAD]);
+/// Methods, as the header `Allow` names them and as they are.
+pub type Methods = (&'static str, &'static [Method]);
+
+/// What is read and written.
+pub const READ: Methods = ("GET, HEAD, POST", &[Method::GET, Method::HEAD, Method::POST]);
+/// What is done.
+pub const POST: Methods = ("POST", &[Method::POST]);
+/// What is only read.
+pub const GET: Methods = ("GET, HEAD", &[Method::GET, Method::HEAD]);
+const CONTROL: Methods = ("POST, GET", &[Method::POST, Method::GET]);
+const DELETE: Methods = ("DELETE, POST", &[Method::DELETE, Method::POST]);
+const REVOKE: Methods = ("DELETE", &[Method::DELETE]);
+const ALL: Methods = ("GET, HEAD, POST, DELETE", &[Method::GET, Method::HEAD, Method::POST, Method::DELETE]);
+const POST_OR_DELETE: Methods = ("POST, DELETE", &[Method::POST, Method::DELETE]);
 
 /// A route of the table.
 #[derive(Debug, Clone, Copy)]
@@ -31,14 +37,14 @@ pub struct Route {
 }
 
 /// A route and what answers there.
-pub(super) struct Served {
+pub struct Served {
     route: Route,
     resource: Resource,
 }
 
 /// Takes routes: into an application, or just into a list.
 #[derive(Default)]
-pub(super) struct Routes<'a> {
+pub struct Routes<'a> {
     config: Option<&'a mut web::ServiceConfig>,
     listed: Vec<Route>,
 }
@@ -50,7 +56,7 @@ impl<'a> Routes<'a> {
     }
 
     /// Takes one.
-    pub(super) fn service(&mut self, served: Served) -> &mut Self {
+    pub fn service(&mut self, served: Served) -> &mut Self {
         self.listed.push(served.route);
         if let Some(config) = &mut self.config {
             config.service(served.resource);
@@ -74,7 +80,8 @@ pub fn table() -> Vec<Route> {
     [public(), operator()].concat()
 }
 
-fn list(add: fn(&mut Routes<'_>)) -> Vec<Route> {
+/// The routes that something adds.
+pub fn list(add: fn(&mut Routes<'_>)) -> Vec<Route> {
     let mut routes = Routes::default();
     add(&mut routes);
     routes.listed
@@ -85,7 +92,7 @@ pub(super) fn matched(request: &HttpRequest) -> Option<&'static str> {
     request.app_data::<Route>().map(|route| route.path)
 }
 
-/// Adds every route to a scope that is already framed.
+/// Adds every route of the public listener but those of pages and of what they ask.
 pub(super) fn add(config: &mut Routes<'_>) {
     add_calls(config);
     config
@@ -231,7 +238,7 @@ fn add_health(config: &mut Routes<'_>) {
 }
 
 /// A resource that does one thing, whichever of `methods` it is asked by.
-fn route<F, Args>(path: &'static str, methods: (&'static str, &'static [Method]), handler: F) -> Served
+fn route<F, Args>(path: &'static str, methods: Methods, handler: F) -> Served
 where
     F: Handler<Args>,
     Args: FromRequest + 'static,
@@ -242,8 +249,18 @@ where
 
 /// A resource that answers to `methods` as [`Served::on`] will say, to a browser that asks for a page with what it may
 /// do, and to any other with 405.
-fn resource(path: &'static str, (allow, methods): (&'static str, &'static [Method])) -> Served {
-    let route = Route { path, methods };
+fn resource(path: &'static str, methods: Methods) -> Served {
+    served(path, path, methods)
+}
+
+/// [`resource`] of a scope, whose name is the first part of the pattern: `/link/{token}` of the scope `/link`.
+pub fn scoped(pattern: &'static str, methods: Methods) -> Served {
+    let within = pattern.get(1..).and_then(|rest| rest.split_once('/')).map_or(0, |(_, within)| within.len() + 1);
+    served(pattern, &pattern[pattern.len() - within..], methods)
+}
+
+fn served(pattern: &'static str, path: &'static str, (allow, methods): Methods) -> Served {
+    let route = Route { path: pattern, methods };
     let other = move |request: HttpRequest, payload: web::Payload| async move {
         match cors::preflight(&request, allow) {
             None => refuse(payload, ApiError::MethodNotAllowed { allow }).await,
@@ -260,7 +277,8 @@ impl Served {
     }
 
     /// Some of its methods do this.
-    fn on<F, Args>(self, (_, methods): (&'static str, &'static [Method]), handler: F) -> Self
+    #[must_use]
+    pub fn on<F, Args>(self, (_, methods): Methods, handler: F) -> Self
     where
         F: Handler<Args>,
         Args: FromRequest + 'static,
@@ -285,4 +303,35 @@ async fn refuse(payload: web::Payload, error: ApiError) -> Result<HttpResponse, 
     // A body too large ends the connection as it would on any route, and is the clearer answer.
     drain(&mut payload.into_inner()).await?;
     Err(error)
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::App;
+    use actix_web::test::{TestRequest, call_service, init_service};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_resource_of_a_scope_is_found_at_its_pattern() {
+        let add = |config: &mut web::ServiceConfig| {
+            let mut routes = Routes::of(config);
+            for pattern in ["/link", "/link/", "/link/{token}", "/link/{token}/events"] {
+                routes.service(
+                    scoped(pattern, GET)
+                        .on(GET, |request: HttpRequest| async move { matched(&request).unwrap_or_default() }),
+                );
+            }
+        };
+        let service = init_service(App::new().service(web::scope("/link").configure(add))).await;
+        for (path, pattern) in [
+            ("/link", "/link"),
+            ("/link/", "/link/"),
+            ("/link/x", "/link/{token}"),
+            ("/link/x/events", "/link/{token}/events"),
+        ] {
+            let answer = call_service(&service, TestRequest::get().uri(path).to_request()).await;
+            assert_eq!(actix_web::test::read_body(answer).await, pattern, "{path}");
+        }
+    }
 }

@@ -30,7 +30,7 @@ use super::cors::Origins;
 use super::dashboard::{OwnPages, Visits};
 use super::error::ApiError;
 use super::extract::{InvalidNetwork, TrustedProxies};
-use super::routes;
+use super::routes::{self, Route};
 use super::sessions::Sessions;
 use super::stream::Streams;
 use super::tokens::{LOOKUP, Tokens};
@@ -135,7 +135,10 @@ impl ApiState {
         let tokens = Tokens::new(limits, parts.ticks.clone());
         let policies = [tokens.policy().name, LOOKUP, qr.name, contacts.name, failures.name];
         Ok(Self {
-            meter: HttpMeter::new(routes::table().iter().map(|route| route.path), policies),
+            meter: HttpMeter::new(
+                routes::table().into_iter().chain(routes::list(super::link::add)).map(|route| route.path),
+                policies,
+            ),
             ticks: parts.ticks.clone(),
             tokens,
             qr_limit: KeyedLimiter::new(qr, parts.ticks.clone()),
@@ -206,6 +209,13 @@ impl ApiState {
     #[must_use]
     pub fn with_sandbox(self, control: Option<String>) -> Self {
         Self { sandbox: control, ..self }
+    }
+
+    /// Beside pages, whose requests are counted under these routes.
+    #[must_use]
+    pub fn with_pages(mut self, pages: &[Route]) -> Self {
+        self.meter.count_too(pages.iter().map(|route| route.path));
+        self
     }
 
     /// What the listeners did.

@@ -85,7 +85,7 @@ impl fmt::Debug for OutgoingFile {
 }
 
 /// Where a file lies that was uploaded, in the words that go into its message.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Placed {
     /// Its address.
     pub url: String,

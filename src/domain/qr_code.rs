@@ -5,6 +5,7 @@ use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
+use serde_json::value::RawValue;
 
 /// Codes a round has before WhatsApp ends it: the first lives 60 s, the others 20 s each.
 pub const MAX_ATTEMPTS: u32 = 6;
@@ -55,6 +56,8 @@ pub struct Renditions {
     pub png: OnceLock<Rendition>,
     /// The JSON body of `/v2/auth/qr-image`.
     pub image: OnceLock<Rendition>,
+    /// What link pages are told of it.
+    pub told: OnceLock<Box<RawValue>>,
     /// Set once somebody was shown this code.
     pub shown: OnceLock<()>,
 }

@@ -79,9 +79,7 @@ impl Stranger {
         }
         let (own_id, now) = (self.next_id(), network.now().timestamp());
         match self.passkey.as_mut().and_then(|passkey| passkey.take(request, &own_id, now)) {
-            Some(Passed::Answer(child, phone)) => {
-                Reply { phone, ..Reply::of([result(&id, child.map(|node| *node))]) }
-            }
+            Some(Passed::Answer(child, phone)) => Reply { phone, ..Reply::of([result(&id, child.map(|node| *node))]) },
             Some(Passed::Refused) => Reply::of([refusal(&id)]),
             Some(Passed::Secret(secret)) => {
                 let link = self.passkey.take().and_then(|passkey| passkey.into_request(&secret, &mut network.rng()));

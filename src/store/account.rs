@@ -53,6 +53,14 @@ pub async fn insert(conn: &mut PgConnection, account: &Account, now: DateTime<Ut
     .map_err(StoreError::while_("add the account"))
 }
 
+/// What an account is called; `None` if it was deleted.
+pub async fn name(conn: &mut PgConnection, id: AccountId) -> Result<Option<String>, StoreError> {
+    sqlx::query_scalar!("SELECT name FROM account WHERE id = $1 AND deleted_at IS NULL", id.0)
+        .fetch_optional(conn)
+        .await
+        .map_err(StoreError::while_("read the account's name"))
+}
+
 /// Reads an account and locks it until the transaction ends, so that its quota is counted by one at a time.
 pub async fn lock(conn: &mut PgConnection, id: AccountId) -> Result<Option<Account>, StoreError> {
     sqlx::query!(

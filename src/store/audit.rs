@@ -73,6 +73,8 @@ pub enum Action {
     SignInQrShown,
     /// A browser was signed in to the dashboard.
     DashboardSignedIn,
+    /// A browser was not signed in to the dashboard: its key has expired or was revoked.
+    DashboardSignInRefused,
     /// A session of the dashboard was ended.
     DashboardSignedOut,
 }
@@ -109,6 +111,7 @@ impl Action {
         Self::AccountDeleted,
         Self::SignInQrShown,
         Self::DashboardSignedIn,
+        Self::DashboardSignInRefused,
         Self::DashboardSignedOut,
     ];
 
@@ -144,6 +147,7 @@ impl Action {
             Self::AccountDeleted => "account.deleted",
             Self::SignInQrShown => "sign_in_qr.shown",
             Self::DashboardSignedIn => "dashboard.signed_in",
+            Self::DashboardSignInRefused => "dashboard.sign_in_refused",
             Self::DashboardSignedOut => "dashboard.signed_out",
         }
     }

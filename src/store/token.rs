@@ -192,6 +192,39 @@ pub async fn find_live(
     }))
 }
 
+/// An account's key that opens nothing any more.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EndedKey {
+    /// Whose it was.
+    pub account_id: AccountId,
+    /// Its last four characters.
+    pub last4: String,
+    /// It was revoked, rather than that it expired.
+    pub was_revoked: bool,
+}
+
+/// Finds an account's key that was revoked or has expired, of an account that was not deleted.
+pub async fn find_ended_key(
+    conn: &mut PgConnection,
+    hash: &TokenHash,
+    now: DateTime<Utc>,
+) -> Result<Option<EndedKey>, StoreError> {
+    sqlx::query!(
+        r#"SELECT a.id, t.last4, t.revoked_at IS NOT NULL AS "was_revoked!"
+           FROM api_token t JOIN account a ON a.id = t.account_id
+           WHERE t.hash = $1 AND t.kind = 'account' AND (t.revoked_at IS NOT NULL OR t.expires_at <= $2)
+             AND a.deleted_at IS NULL"#,
+        &hash.0[..],
+        now,
+    )
+    .fetch_optional(conn)
+    .await
+    .map(|row| {
+        row.map(|row| EndedKey { account_id: AccountId(row.id), last4: row.last4, was_revoked: row.was_revoked })
+    })
+    .map_err(StoreError::while_("find a key that ended"))
+}
+
 /// Revokes a token of an account; `false` if there is no such live token.
 pub async fn revoke(
     conn: &mut PgConnection,

@@ -20,7 +20,7 @@ use crate::engine::{Engine, EngineRun};
 use crate::media::library::Library;
 use crate::store::vault::Vault;
 use crate::store::{Store, StoreError, lease, node, session};
-use crate::telemetry::metrics::SessionMeter;
+use crate::telemetry::metrics::{MessageMeter, SessionMeter};
 
 use super::actor::Actor;
 use super::error::{ClientRefusal, LogoutOutcome, SupervisorError};
@@ -113,6 +113,7 @@ impl Supervisor {
             next_run: AtomicU64::new(1),
             leaving: Semaphore::new(LEAVING_AT_ONCE),
             meter,
+            messages: MessageMeter::default(),
         });
         let inner = Arc::new(Inner {
             deps,
@@ -285,6 +286,11 @@ impl Supervisor {
     /// What happened to sessions on this node.
     pub fn meter(&self) -> &SessionMeter {
         &self.inner.deps.meter
+    }
+
+    /// What was sent from this node.
+    pub fn message_meter(&self) -> &MessageMeter {
+        &self.inner.deps.messages
     }
 
     /// Whether this node may take instances on: it is registered and its lease is trusted.

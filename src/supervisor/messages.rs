@@ -236,6 +236,7 @@ impl Supervisor {
             return Err(SendRefusal::ClaimLost);
         }
         tx.commit().await.map_err(StoreError::while_("commit a message"))?;
+        deps.messages.accepted();
         pacing.ledger.give(&pacing.pace, due_at);
         drop(turn);
         door.mail.ring();

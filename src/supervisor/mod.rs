@@ -38,7 +38,7 @@ use crate::engine::Engine;
 use crate::media::library::Library;
 use crate::store::Store;
 use crate::store::vault::Vault;
-use crate::telemetry::metrics::SessionMeter;
+use crate::telemetry::metrics::{MessageMeter, SessionMeter};
 
 pub use directory::DirectoryRefusal;
 pub use error::{ClientRefusal, LogoutOutcome, PasskeyRefusal, QrRefusal, QrRefusalKind, SupervisorError};
@@ -64,4 +64,5 @@ struct Deps {
     /// Bounds how many clients are ended at one time.
     leaving: Semaphore,
     meter: SessionMeter,
+    messages: MessageMeter,
 }

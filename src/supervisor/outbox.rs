@@ -6,7 +6,7 @@
 //! says so, and what WhatsApp or the recipient says of it later settles it.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use tokio::task::JoinHandle;
@@ -51,7 +51,8 @@ impl OutboxTask {
         mail: Arc<Mail>,
     ) -> Self {
         let closing = CancellationToken::new();
-        let outbox = Outbox { deps, id, fence, client, mail, closing: closing.clone(), failed: None };
+        let outbox =
+            Outbox { deps, id, fence, client, mail, closing: closing.clone(), failed: None, rests_until: None };
         Self { closing, task: tokio::spawn(outbox.run()) }
     }
 
@@ -82,6 +83,8 @@ struct Outbox {
     closing: CancellationToken,
     /// The message that could not be handed over, and how often.
     failed: Option<(MessageId, u32)>,
+    /// Nothing is taken in hand before: the connection may have broken, and whoever ends this outbox deserves a moment.
+    rests_until: Option<DateTime<Utc>>,
 }
 
 /// What comes after a turn.
@@ -148,6 +151,9 @@ impl Outbox {
     }
 
     async fn turn(&mut self) -> Result<After, TurnError> {
+        if let Some(until) = self.rests_until.filter(|until| *until > self.deps.clock.now()) {
+            return Ok(After::Until(until));
+        }
         let mut conn = self.deps.store.acquire().await?;
         let next = outbound::next(&mut conn, self.id).await?;
         drop(conn);
@@ -167,13 +173,8 @@ impl Outbox {
                 Upload::Done(placed) => placed,
                 Upload::Failed(unsent) => return self.put_off(&id, unsent).await,
             };
-            match self.take(&id).await? {
-                Taken::Message(mut message) => {
-                    if let Content::File { placed: place, .. } = &mut message.content {
-                        *place = placed;
-                    }
-                    return self.send(id, *message).await;
-                }
+            match self.take(&id, placed).await? {
+                Taken::Message(message) => return self.send(id, *message).await,
                 Taken::Unreadable => self.lay_down(&id, Unsent::Failed(Failure::Unsendable)).await?,
                 Taken::Gone => {}
             }
@@ -182,13 +183,13 @@ impl Outbox {
     }
 
     /// Takes a message in hand.
-    async fn take(&self, id: &MessageId) -> Result<Taken, TurnError> {
+    async fn take(&self, id: &MessageId, placed: Option<Placed>) -> Result<Taken, TurnError> {
         let cipher = self.deps.vault.unlock(&self.deps.store, self.id).await?;
         let mut tx = self.deps.store.begin().await?;
         if !lease::hold(&mut tx, self.id, self.fence).await? {
             return Err(TurnError::LeaseLost);
         }
-        let taken = match outbound::take(&mut tx, &cipher, self.id, id, self.deps.clock.now()).await {
+        let taken = match outbound::take(&mut tx, &cipher, self.id, (id, placed), self.deps.clock.now()).await {
             Ok(Some(message)) => Taken::Message(Box::new(message)),
             Ok(None) => Taken::Gone,
             Err(OutboundError::Store(error)) => return Err(error.into()),
@@ -249,8 +250,10 @@ impl Outbox {
     }
 
     async fn send(&mut self, id: MessageId, message: Message) -> Result<After, TurnError> {
+        let handed_over = Instant::now();
         let unsent = match self.client.send(&id, &message).await {
             Ok(sent) => {
+                self.deps.messages.sent(handed_over.elapsed());
                 self.write_down(&id, Fate::Sent(&sent)).await?;
                 self.failed = None;
                 if message.content.has_file() {
@@ -261,8 +264,10 @@ impl Outbox {
             Err(error) => self.unsent(&id, &error),
         };
         self.write_down(&id, Fate::Unsent(unsent)).await?;
-        // Queued again: the connection is about to end, or is alive and deserves a moment.
-        Ok(if unsent == Unsent::Queued { After::Until(self.deps.clock.now() + PAUSE) } else { After::Next })
+        if matches!(unsent, Unsent::Queued | Unsent::Unknown) {
+            self.rests_until = Some(self.deps.clock.now() + PAUSE);
+        }
+        Ok(After::Next)
     }
 
     /// The file of a message that was sent is WhatsApp's from now on. Where it cannot be removed, its time will be over.
@@ -345,7 +350,14 @@ impl Outbox {
         tx.commit().await.map_err(StoreError::while_("commit what became of a message"))?;
         match unsent {
             Unsent::Queued => {}
-            Unsent::Unknown | Unsent::Failed(_) => self.mail.settle(id),
+            Unsent::Unknown => {
+                self.deps.messages.unknown();
+                self.mail.settle(id);
+            }
+            Unsent::Failed(failure) => {
+                self.deps.messages.failed(failure);
+                self.mail.settle(id);
+            }
         }
         Ok(())
     }

@@ -14,6 +14,13 @@ pub use assets::address as asset;
 
 use actix_web::web::{self, ServiceConfig};
 
+use crate::api::routes::{self, Route};
+
+/// The routes of every page.
+pub fn routes() -> Vec<Route> {
+    [routes::list(dashboard::pages), routes::list(link::pages)].concat()
+}
+
 /// Adds what pages need besides themselves.
 pub fn configure(config: &mut ServiceConfig) {
     config.service(

@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::time::Duration;
 
-use reqwest::StatusCode;
+use reqwest::redirect::Policy;
+use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
 use crate::support::gateway::Gateway;
@@ -83,6 +84,8 @@ async fn what_happened_to_a_session_can_be_read() {
     scrape.is(&request("/v2/session/create", "2xx"), 1.0);
     scrape.is(&request("/v2/session/info", "4xx"), 1.0);
     scrape.is_positive(&request("/v2/auth/qr", "2xx"));
+    scrape.is("wagate_messages_accepted_total", 0.0);
+    scrape.is(r#"wagate_messages_failed_total{reason="expired"}"#, 0.0);
     scrape.is("wagate_lease_held", 1.0);
     scrape.is_positive("wagate_lease_trust_seconds");
     scrape.is("wagate_lease_losses_total", 0.0);
@@ -104,6 +107,55 @@ async fn what_happened_to_a_session_can_be_read() {
     let text = Scrape::of(&gateway).await.text;
     for secret in [instance.as_str(), &number, gateway.client.key(), "127.0.0.1", "nonsense"] {
         assert!(!text.contains(secret), "{secret} is in\n{text}");
+    }
+    gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pages_are_counted_by_their_patterns() {
+    let gateway = Gateway::start().await;
+    let browser = reqwest::Client::builder().redirect(Policy::none()).build().unwrap();
+    let link = "/link/wgl_nonsense";
+    for path in ["/dashboard/sign-in", "/dashboard/keys", "/dashboard/instances/7K2M9QX4T0AB", link, "/dashboard/no"] {
+        browser.get(format!("{}{path}", gateway.url)).send().await.unwrap();
+    }
+    browser.get(format!("{}{link}/events", gateway.url)).send().await.unwrap();
+    browser.post(format!("{}{link}/code", gateway.url)).send().await.unwrap();
+    browser.post(format!("{}/dashboard/keys", gateway.url)).send().await.unwrap();
+    let scrape = Scrape::of(&gateway).await;
+    for (route, method, status) in [
+        ("/dashboard/sign-in", "GET", "2xx"),
+        ("/dashboard/keys", "GET", "3xx"),
+        ("/dashboard/keys", "POST", "4xx"),
+        ("/dashboard/instances/{instance_id}", "GET", "3xx"),
+        ("/link/{token}", "GET", "4xx"),
+        ("/link/{token}/events", "GET", "4xx"),
+        ("/link/{token}/code", "POST", "4xx"),
+        ("unmatched", "GET", "4xx"),
+    ] {
+        let labels = format!("route=\"{route}\",method=\"{method}\",status=\"{status}\"");
+        scrape.is(&format!("wagate_http_request_duration_seconds_count{{{labels}}}"), 1.0);
+    }
+    gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_that_signs_nobody_in_is_counted_by_what_became_of_it() {
+    let gateway = Gateway::start().await;
+    let browser = reqwest::Client::builder().redirect(Policy::none()).build().unwrap();
+    let (status, minted) = gateway.client.post("/v2/account/keys", &json!({})).await;
+    assert_eq!(status, StatusCode::CREATED, "{minted}");
+    let revoked = json!({ "token_id": minted["token_id"] });
+    let (status, _) = gateway.client.call(Method::DELETE, "/v2/account/keys", &revoked).await;
+    assert_eq!(status, StatusCode::OK);
+    for key in ["nonsense", minted["access_token"].as_str().unwrap()] {
+        let form = browser.post(format!("{}/dashboard/sign-in", gateway.url)).header("origin", &gateway.url);
+        let form = form.header("content-type", "application/x-www-form-urlencoded").body(format!("access_token={key}"));
+        assert_eq!(form.send().await.unwrap().status(), StatusCode::UNAUTHORIZED, "{key}");
+    }
+    let scrape = Scrape::of(&gateway).await;
+    for (key, count) in [("unknown", 1.0), ("revoked", 1.0), ("expired", 0.0)] {
+        scrape.is(&format!("wagate_dashboard_sign_ins_refused_total{{key=\"{key}\"}}"), count);
     }
     gateway.stop().await;
 }

@@ -29,6 +29,13 @@ pub async fn show(call: Call) -> Result<HttpResponse, ApiError> {
     Ok(respond::json(StatusCode::OK, &document))
 }
 
+/// What the caller's account is called, for a page of it.
+pub async fn name(call: &Call) -> Result<String, ApiError> {
+    call.account_key()?;
+    let mut conn = call.state.store.acquire().await?;
+    account::name(&mut conn, call.caller.account_id).await?.ok_or(ApiError::Unauthorized)
+}
+
 /// Changes the account's name and settings.
 ///
 /// What is not given stays as it is. Needs the account's key.

@@ -88,8 +88,7 @@ impl Guest {
     pub async fn at_home(&self) -> Result<Option<(AccountId, String)>, ApiError> {
         let Some(id) = home::account(&self.state, &self.request) else { return Ok(None) };
         let mut conn = self.state.store.acquire().await?;
-        let found = account::page(&mut conn, Some(id), None, 1).await?.pop();
-        Ok(found.map(|found| (id, found.account.name)))
+        Ok(account::name(&mut conn, id).await?.map(|name| (id, name)))
     }
 
     /// Whether its cookie opens anything; `true` where that cannot be found out now.

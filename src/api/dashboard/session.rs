@@ -14,6 +14,8 @@ use crate::domain::token::{Token, TokenHash, TokenKind};
 use crate::store::StoreError;
 use crate::store::audit::{self, Action, Entry};
 use crate::store::dashboard::{self, NewSession};
+use crate::store::token;
+use crate::telemetry::metrics::sign_in::{EXPIRED, REVOKED, UNKNOWN};
 
 use super::Guest;
 
@@ -72,8 +74,51 @@ pub struct Listed {
 /// Begins a session with the account key that was typed. A failure draws from the bucket that all failed credentials of
 /// the address draw from.
 pub async fn sign_in(guest: &Guest) -> Result<Begun, ApiError> {
-    let Some(key) = guest.key() else { return Err(refuse(&guest.state, guest.client, Refusal::Credential)) };
-    with_key(guest, key.hash(), "key").await
+    let Some(key) = guest.key() else {
+        guest.state.meter.sign_in_refused(UNKNOWN);
+        return Err(refuse(&guest.state, guest.client, Refusal::Credential));
+    };
+    let outcome = with_key(guest, key.hash(), "key").await;
+    if let Err(ApiError::Unauthorized) = &outcome {
+        note_refused(guest, key.hash()).await;
+    }
+    outcome
+}
+
+/// Counts a key that opened nothing and, if it was an account's once, tells that account. As often as an address may fail
+/// at all, so nobody fills the log with it.
+async fn note_refused(guest: &Guest, key: TokenHash) {
+    let why = match told_refused(guest, key).await {
+        Ok(why) => why,
+        Err(error) => {
+            tracing::warn!(%error, "the audit log has no line of a sign-in that was refused");
+            UNKNOWN
+        }
+    };
+    guest.state.meter.sign_in_refused(why);
+}
+
+async fn told_refused(guest: &Guest, key: TokenHash) -> Result<&'static str, StoreError> {
+    let state = &guest.state;
+    if state.visits.take_lookup().is_err() {
+        return Ok(UNKNOWN);
+    }
+    let now = state.clock.now();
+    let mut conn = state.store.acquire().await?;
+    let Some(ended) = token::find_ended_key(&mut conn, &key, now).await? else { return Ok(UNKNOWN) };
+    let why = if ended.was_revoked { REVOKED } else { EXPIRED };
+    let entry = Entry {
+        at: now,
+        account_id: ended.account_id,
+        instance_id: None,
+        actor: TokenKind::Account,
+        actor_last4: &ended.last4,
+        address: Some(guest.client),
+        action: Action::DashboardSignInRefused,
+        detail: json!({ "key": why, "agent": guest.agent() }),
+    };
+    audit::append(&mut conn, &entry).await?;
+    Ok(why)
 }
 
 /// Begins a session for whom the operator lets in on this machine.

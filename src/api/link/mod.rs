@@ -10,19 +10,16 @@ mod sandbox_phone;
 mod stream;
 mod told;
 
-use actix_web::guard;
-use actix_web::web::{self, ServiceConfig};
-
 use super::auth;
+use super::routes::{GET, POST, Routes, scoped};
 
 pub use opened::{Opened, open};
 
 /// Adds what the page asks, below the page itself.
-pub(super) fn add(config: &mut ServiceConfig) {
-    let read = || web::route().guard(guard::Any(guard::Get()).or(guard::Head()));
-    config
-        .service(web::resource("/{token}/events").route(read().to(stream::events)))
-        .service(web::resource("/{token}/code").route(web::post().to(auth::request_code::request_code)));
+pub(super) fn add(routes: &mut Routes<'_>) {
+    routes
+        .service(scoped("/link/{token}/events", GET).on(GET, stream::events))
+        .service(scoped("/link/{token}/code", POST).on(POST, auth::request_code::request_code));
     #[cfg(feature = "sandbox")]
-    config.service(web::resource("/{token}/sandbox-phone").route(web::post().to(sandbox_phone::scan)));
+    routes.service(scoped("/link/{token}/sandbox-phone", POST).on(POST, sandbox_phone::scan));
 }

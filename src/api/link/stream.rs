@@ -142,7 +142,7 @@ impl Feed {
         if self.told.replace(mark).is_none() {
             frames.retry(RETRY_MS);
         }
-        match Told::new(&view, self.visit, now) {
+        match Told::new(&view, mark, now) {
             Ok(told) => frames.passing("state", &told),
             Err(error) => {
                 tracing::error!(instance.id = %self.id, %error, "a code could not be drawn for a link page");

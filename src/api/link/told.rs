@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
-use serde_json::value::RawValue;
+use serde_json::value::{RawValue, to_raw_value};
 
 use crate::api::auth;
 use crate::api::error::ApiError;
@@ -13,9 +13,9 @@ use crate::domain::session::SessionView;
 
 /// How the linking stands.
 #[derive(Serialize)]
-pub(super) struct Told {
+pub(super) struct Told<'a> {
     phase: LinkPhase,
-    qr: Option<Qr>,
+    qr: Option<&'a RawValue>,
     /// The linked number, its middle left out.
     number: Option<String>,
     /// The gateway's time in Unix milliseconds, because a phone's own may be wrong.
@@ -25,7 +25,7 @@ pub(super) struct Told {
 /// The live code.
 #[derive(Serialize)]
 struct Qr {
-    image: Box<RawValue>,
+    image: String,
     expires_at: i64,
     attempt: u32,
     max_attempts: u32,
@@ -50,28 +50,32 @@ impl Mark {
     }
 }
 
-impl Told {
-    pub(super) fn new(view: &SessionView, visit: Visit, now: DateTime<Utc>) -> Result<Self, ApiError> {
-        let phase = LinkPhase::of(view, visit, now);
+impl<'a> Told<'a> {
+    /// What `mark` stands for.
+    pub(super) fn new(view: &'a SessionView, mark: Mark, now: DateTime<Utc>) -> Result<Self, ApiError> {
         Ok(Self {
-            phase,
-            qr: live(view, phase).map(Qr::of).transpose()?,
+            phase: mark.phase,
+            qr: live(view, mark.phase).map(told).transpose()?,
             number: view.me.as_ref().filter(|_| view.linked).map(Profile::masked_number),
             now: now.timestamp_millis(),
         })
     }
 }
 
-impl Qr {
-    fn of(code: &QrCode) -> Result<Self, ApiError> {
-        let image = String::from_utf8(auth::data_uri(code)?.to_vec()).expect("base64 is ASCII");
-        Ok(Self {
-            image: RawValue::from_string(image).expect("a text in quotes is JSON"),
+/// What is told of a code: made once, however many pages show it.
+fn told(code: &QrCode) -> Result<&RawValue, ApiError> {
+    let told = &code.renditions.told;
+    if told.get().is_none() {
+        let qr = Qr {
+            image: auth::small_data_uri(code)?,
             expires_at: code.expires_at_ms(),
             attempt: code.attempt,
             max_attempts: MAX_ATTEMPTS,
-        })
+        };
+        // Somebody else's is the same.
+        let _ = told.set(to_raw_value(&qr).expect("it has no keys but text"));
     }
+    Ok(told.get().expect("it was set"))
 }
 
 /// The code that is shown.

@@ -79,8 +79,8 @@ pub enum Content {
     File {
         /// Which.
         file: Box<OutgoingFile>,
-        /// Where it lies at WhatsApp: known once it is uploaded, and never stored.
-        #[serde(skip)]
+        /// Where it lies at WhatsApp: known from the last upload on.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         placed: Option<Placed>,
         /// The words below it.
         #[serde(default, skip_serializing_if = "Option::is_none")]

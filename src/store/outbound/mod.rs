@@ -14,7 +14,8 @@ use sqlx::PgConnection;
 use crate::domain::chat_id::ChatId;
 use crate::domain::instance::InstanceId;
 use crate::domain::message_id::MessageId;
-use crate::domain::outgoing::{Failure, Message, State};
+use crate::domain::outgoing::{Content, Failure, Message, State};
+use crate::domain::outgoing_file::Placed;
 use crate::domain::receipt::Level;
 
 use super::StoreError;
@@ -88,7 +89,6 @@ pub async fn insert(
     (id, message): (&MessageId, &Message),
     times: Times,
 ) -> Result<(), StoreError> {
-    let plaintext = serde_json::to_vec(message).expect("a message has no keys but text");
     sqlx::query!(
         "INSERT INTO outbound_message
              (instance_id, id, chat, sealed, state, created_at, due_at, expires_at, changed_at, has_file)
@@ -96,7 +96,7 @@ pub async fn insert(
         instance.as_str(),
         id.as_str(),
         &chat_key(cipher, &message.chat)[..],
-        &cipher.content().seal(TABLE, id.as_str().as_bytes(), &plaintext),
+        &seal(cipher, id, message),
         times.created_at,
         times.due_at,
         times.expires_at,
@@ -137,6 +137,11 @@ pub async fn find(
     }))
 }
 
+fn seal(cipher: &InstanceCipher, id: &MessageId, message: &Message) -> Vec<u8> {
+    let plaintext = serde_json::to_vec(message).expect("a message has no keys but text");
+    cipher.content().seal(TABLE, id.as_str().as_bytes(), &plaintext)
+}
+
 fn open(cipher: &InstanceCipher, id: &MessageId, sealed: &[u8]) -> Result<Message, OutboundError> {
     let plaintext = cipher.content().open(TABLE, id.as_str().as_bytes(), sealed)?;
     serde_json::from_slice(&plaintext).map_err(OutboundError::Unreadable)
@@ -166,14 +171,16 @@ pub async fn next(conn: &mut PgConnection, instance: InstanceId) -> Result<Optio
     .transpose()
 }
 
-/// Takes a message in hand: from the commit on it may have been sent. `None` if it is not queued any more.
+/// Takes a message in hand: from the commit on it may have been sent. Its file, if it has one, was placed there. `None` if
+/// it is not queued any more.
 pub async fn take(
     conn: &mut PgConnection,
     cipher: &InstanceCipher,
     instance: InstanceId,
-    id: &MessageId,
+    (id, placed): (&MessageId, Option<Placed>),
     now: DateTime<Utc>,
 ) -> Result<Option<Message>, OutboundError> {
+    let action = "take a message in hand";
     let sealed = sqlx::query_scalar!(
         "UPDATE outbound_message SET state = 'sending', changed_at = $3
          WHERE instance_id = $1 AND id = $2 AND state = 'queued' RETURNING sealed",
@@ -181,10 +188,53 @@ pub async fn take(
         id.as_str(),
         now,
     )
-    .fetch_optional(conn)
+    .fetch_optional(&mut *conn)
     .await
-    .map_err(StoreError::while_("take a message in hand"))?;
-    sealed.map(|sealed| open(cipher, id, &sealed)).transpose()
+    .map_err(StoreError::while_(action))?;
+    let Some(sealed) = sealed else { return Ok(None) };
+    let mut message = open(cipher, id, &sealed)?;
+    if let Content::File { placed: place, .. } = &mut message.content {
+        *place = placed;
+        // Whoever learns later that the message was sent can tell where its file lies.
+        sqlx::query!(
+            "UPDATE outbound_message SET sealed = $3 WHERE instance_id = $1 AND id = $2",
+            instance.as_str(),
+            id.as_str(),
+            &seal(cipher, id, &message),
+        )
+        .execute(conn)
+        .await
+        .map_err(StoreError::while_(action))?;
+    }
+    Ok(Some(message))
+}
+
+/// Those of these messages of which nobody knew whether they were sent, as far as they can be read. When a recipient has
+/// them (`received`), nobody knew of one that is in hand either.
+pub async fn in_doubt(
+    conn: &mut PgConnection,
+    cipher: &InstanceCipher,
+    instance: InstanceId,
+    messages: &[String],
+    received: bool,
+) -> Result<Vec<(MessageId, Message)>, StoreError> {
+    let rows = sqlx::query!(
+        "SELECT id, sealed FROM outbound_message
+         WHERE instance_id = $1 AND id = ANY($2) AND (state = 'unknown' OR (state = 'sending' AND $3))
+         ORDER BY position",
+        instance.as_str(),
+        messages,
+        received,
+    )
+    .fetch_all(conn)
+    .await
+    .map_err(StoreError::while_("look for messages in doubt"))?;
+    let read = rows.into_iter().filter_map(|row| {
+        let id = MessageId::parse(&row.id).ok()?;
+        let message = open(cipher, &id, &row.sealed).ok()?;
+        Some((id, message))
+    });
+    Ok(read.collect())
 }
 
 /// What a message that is in hand comes to, when WhatsApp did not take it.

@@ -34,6 +34,17 @@ pub struct HttpMeter {
     auth_failures: Counter,
     rate_limited: Family<Labels<1>, Counter>,
     forwarded: Counter,
+    sign_ins_refused: Family<Labels<1>, Counter>,
+}
+
+/// What became of the key that a browser could not sign in to the dashboard with.
+pub mod sign_in {
+    /// It is nobody's.
+    pub const UNKNOWN: &str = "unknown";
+    /// It was revoked.
+    pub const REVOKED: &str = "revoked";
+    /// It has expired.
+    pub const EXPIRED: &str = "expired";
 }
 
 #[derive(Debug, Clone)]
@@ -58,6 +69,10 @@ impl HttpMeter {
         for policy in policies {
             drop(rate_limited.get_or_create(&[("policy", policy)]));
         }
+        let sign_ins_refused = Family::<Labels<1>, Counter>::default();
+        for key in [sign_in::UNKNOWN, sign_in::REVOKED, sign_in::EXPIRED] {
+            drop(sign_ins_refused.get_or_create(&[("key", key)]));
+        }
         Self {
             requests: Family::new_with_constructor(Durations),
             routes: routes.into_iter().map(|route| (route, Series::default())).collect(),
@@ -65,7 +80,13 @@ impl HttpMeter {
             auth_failures: Counter::default(),
             rate_limited,
             forwarded: Counter::default(),
+            sign_ins_refused,
         }
+    }
+
+    /// Requests of these routes are counted by themselves too; before the node serves.
+    pub fn count_too(&mut self, routes: impl IntoIterator<Item = &'static str>) {
+        self.routes.extend(routes.into_iter().map(|route| (route, Series::default())));
     }
 
     /// A request was answered. `route` is a pattern, never a URI.
@@ -89,6 +110,11 @@ impl HttpMeter {
     /// A rate limit refused a request.
     pub fn rate_limited(&self, policy: &'static str) {
         self.rate_limited.get_or_create(&[("policy", policy)]).inc();
+    }
+
+    /// Nobody was signed in to the dashboard, because their key is one of [`sign_in`].
+    pub fn sign_in_refused(&self, key: &'static str) {
+        self.sign_ins_refused.get_or_create(&[("key", key)]).inc();
     }
 
     /// A request was carried to another node.
@@ -116,6 +142,11 @@ impl HttpMeter {
             "wagate_forwarded_requests",
             "Requests carried to the node that owns the instance",
             self.forwarded.clone(),
+        );
+        registry.register(
+            "wagate_dashboard_sign_ins_refused",
+            "Keys that signed nobody in to the dashboard, by what became of them",
+            self.sign_ins_refused.clone(),
         );
     }
 }

@@ -9,6 +9,7 @@
 mod events;
 mod http;
 mod lease;
+mod messages;
 mod pool;
 mod readings;
 mod sessions;
@@ -21,8 +22,9 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 
 pub use events::EventMeter;
-pub use http::HttpMeter;
+pub use http::{HttpMeter, sign_in};
 pub use lease::LeaseMeter;
+pub use messages::MessageMeter;
 pub use pool::{PoolMeter, Waiting};
 pub use readings::{PoolReading, Readings};
 pub use sessions::{HealCause, SessionMeter};
@@ -47,6 +49,8 @@ pub struct Meters<'a> {
     pub pool: &'a PoolMeter,
     /// The node's own lease.
     pub lease: &'a LeaseMeter,
+    /// Messages that are sent.
+    pub messages: &'a MessageMeter,
     /// What is added to the event logs.
     pub events: &'a EventMeter,
     /// Deliveries to webhooks.
@@ -72,6 +76,7 @@ impl Exposition {
         meters.sessions.register(&mut registry);
         meters.pool.register(&mut registry);
         meters.lease.register(&mut registry);
+        meters.messages.register(&mut registry);
         meters.events.register(&mut registry);
         meters.webhooks.register(&mut registry);
         registry.register_collector(Box::new(ReadOnDemand::new(read)));

@@ -51,6 +51,7 @@ function asked(form) {
 
 function finished(form, answer) {
   const { then, shows, tells, says } = form.dataset;
+  form.dispatchEvent(new CustomEvent("answered", { detail: answer, bubbles: true }));
   const told = form.querySelector("[data-told]");
   if (told) told.textContent = tells ? answer[tells] : (says ?? "Done.");
   else if (says) say(says);

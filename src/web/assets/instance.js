@@ -5,6 +5,7 @@ import { call, confirmed, moment, say } from "./call.js";
 const head = document.querySelector("[data-instance]");
 const id = head.dataset.instance;
 const field = (name) => document.querySelectorAll(`[data-field=${name}]`);
+const openLink = document.querySelector("[data-open-link]");
 const MOST_EVENTS = 100;
 
 const ADVICE = {
@@ -39,7 +40,11 @@ function show(info) {
   write("connected", info.liveness.connected ? "yes" : "no");
   write("seen", info.liveness.last_seen_at ? moment(info.liveness.last_seen_at) : "–");
   for (const part of document.querySelectorAll("[data-when]")) part.hidden = (part.dataset.when === "linked") !== info.linked;
-  if (info.linked) hideCode();
+  if (info.linked) {
+    hideCode();
+    // It has done its work.
+    openLink.hidden = true;
+  }
 }
 
 async function refresh() {
@@ -142,6 +147,15 @@ shower.addEventListener("click", () => {
   shower.hidden = true;
   qrProblem.textContent = "";
   draw();
+});
+
+// Its link: that there is one, and until when.
+document.addEventListener("answered", ({ target, detail }) => {
+  if (!target.dataset.call.endsWith(" /session/temp-link")) return;
+  openLink.hidden = !detail.link;
+  if (detail.link) openLink.querySelector("[data-link-ends]").replaceChildren(moment(detail.expires_at));
+  // A link that has ended must not be copied.
+  else document.querySelector("form[data-tells=link] [data-told]").textContent = "";
 });
 
 // What happens to it, as it happens.

@@ -1,12 +1,8 @@
 //! What surrounds every page of somebody who is signed in.
 
-use serde::Deserialize;
-
 use crate::api::account;
 use crate::api::error::ApiError;
 use crate::api::extract::Call;
-
-use super::told::told;
 
 /// The pages one can go to from everywhere.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,16 +51,10 @@ pub(super) struct Chrome {
     place: Place,
 }
 
-#[derive(Deserialize)]
-struct Account {
-    name: String,
-}
-
 impl Chrome {
     /// Around a page of the caller's.
     pub(super) async fn around(call: &Call, place: Place) -> Result<Self, ApiError> {
-        let account: Account = told(account::settings::show(call.asking(&[])?).await).await?;
-        Ok(Self { account: account.name, place })
+        Ok(Self { account: account::settings::name(call).await?, place })
     }
 
     /// The navigation.

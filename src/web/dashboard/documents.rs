@@ -116,6 +116,11 @@ pub(super) struct Token {
 }
 
 impl Token {
+    /// Whether another can take its place: none did yet.
+    pub(super) fn is_replaceable(&self) -> bool {
+        self.state == "active"
+    }
+
     /// Whether it can still be revoked.
     pub(super) fn is_live(&self) -> bool {
         matches!(self.state.as_str(), "active" | "rotating")

@@ -34,6 +34,8 @@ struct Page {
     last_seq: i64,
     tokens: Vec<Token>,
     scopes: Vec<&'static str>,
+    /// When the open link ends, if there is one.
+    link_ends_at: Option<Moment>,
 }
 
 /// A change of the session.
@@ -42,6 +44,12 @@ struct Change {
     status: String,
     reason: Option<String>,
     since: Moment,
+}
+
+/// The open link. What it is stays where it was sent: whoever looks over a shoulder could link a phone by it.
+#[derive(Deserialize)]
+struct OpenLink {
+    expires_at: Option<Moment>,
 }
 
 #[derive(Deserialize)]
@@ -64,6 +72,7 @@ async fn described(call: Result<Call, ApiError>) -> Result<HttpResponse, ApiErro
     let latest = [of, ("latest", "true"), ("limit", EVENTS)];
     let log: Events = told(events::read::read(call.asking(&latest)?).await).await?;
     let tokens: Tokens = told(session::token::list(call.asking(&[of])?).await).await?;
+    let link: OpenLink = told(session::temp_link::show(call.asking(&[of])?).await).await?;
     let changes = [of, ("latest", "true"), ("limit", CHANGES), ("events", "session.status")];
     let changes: Events = told(events::read::read(call.asking(&changes)?).await).await?;
     let timeline = changes.events.into_iter().rev().filter_map(|event| serde_json::from_value(event.payload).ok());
@@ -74,6 +83,7 @@ async fn described(call: Result<Call, ApiError>) -> Result<HttpResponse, ApiErro
         events: log.events.into_iter().rev().collect(),
         last_seq: log.last_seq,
         tokens: tokens.tokens,
+        link_ends_at: link.expires_at,
         scopes: Scope::ALL.iter().map(|scope| scope.as_str()).collect(),
         info,
     })

@@ -11,6 +11,7 @@ mod documents;
 mod instance;
 mod instances;
 mod keys;
+mod listing;
 mod moment;
 mod pair;
 mod plot;
@@ -20,24 +21,23 @@ mod told;
 mod usage;
 mod webhooks;
 
-use actix_web::web::{self, ServiceConfig};
+use crate::api::routes::{GET, POST, READ, Routes, scoped};
 
 /// Adds the pages to the scope `/dashboard`.
-pub fn pages(config: &mut ServiceConfig) {
-    config
-        .route("", web::get().to(instances::page))
-        .route("/", web::get().to(instances::page))
-        .route("/sign-in", web::get().to(sign_in::page))
-        .route("/sign-in", web::post().to(sign_in::sign_in))
-        .route("/sign-in/loopback", web::post().to(sign_in::sign_in_at_home))
-        .route("/sign-out", web::post().to(sign_out::sign_out))
-        .route("/pair", web::get().to(pair::page))
-        .route("/pair/look", web::post().to(pair::look))
-        .route("/pair/redeem", web::post().to(pair::redeem))
-        .route("/instances/{instance_id}", web::get().to(instance::page))
-        .route("/webhooks", web::get().to(webhooks::page))
-        .route("/webhooks/{webhook_id}", web::get().to(webhooks::one))
-        .route("/keys", web::get().to(keys::page))
-        .route("/usage", web::get().to(usage::page))
-        .route("/audit", web::get().to(audit::page));
+pub fn pages(routes: &mut Routes<'_>) {
+    routes
+        .service(scoped("/dashboard", GET).on(GET, instances::page))
+        .service(scoped("/dashboard/", GET).on(GET, instances::page))
+        .service(scoped("/dashboard/sign-in", READ).on(GET, sign_in::page).on(POST, sign_in::sign_in))
+        .service(scoped("/dashboard/sign-in/loopback", POST).on(POST, sign_in::sign_in_at_home))
+        .service(scoped("/dashboard/sign-out", POST).on(POST, sign_out::sign_out))
+        .service(scoped("/dashboard/pair", GET).on(GET, pair::page))
+        .service(scoped("/dashboard/pair/look", POST).on(POST, pair::look))
+        .service(scoped("/dashboard/pair/redeem", POST).on(POST, pair::redeem))
+        .service(scoped("/dashboard/instances/{instance_id}", GET).on(GET, instance::page))
+        .service(scoped("/dashboard/webhooks", GET).on(GET, webhooks::page))
+        .service(scoped("/dashboard/webhooks/{webhook_id}", GET).on(GET, webhooks::one))
+        .service(scoped("/dashboard/keys", GET).on(GET, keys::page))
+        .service(scoped("/dashboard/usage", GET).on(GET, usage::page))
+        .service(scoped("/dashboard/audit", GET).on(GET, audit::page));
 }

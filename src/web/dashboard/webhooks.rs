@@ -9,6 +9,7 @@ use crate::api::webhooks;
 
 use super::chrome::{Chrome, Place};
 use super::documents::{Deliveries, Delivery, Webhook, Webhooks};
+use super::listing::cursor;
 use super::told::{drawn, shown, told};
 
 #[derive(Template)]
@@ -41,7 +42,7 @@ pub(super) async fn one(call: Result<Call, ApiError>) -> Result<HttpResponse, Ap
 async fn listed(call: Result<Call, ApiError>) -> Result<HttpResponse, ApiError> {
     let call = call?;
     let chrome = Chrome::around(&call, Place::Webhooks).await?;
-    let cursor = cursor(&call)?;
+    let cursor = asked_cursor(&call)?;
     let found: Webhooks = told(webhooks::list::list(call.asking(&[("cursor", &cursor)])?).await).await?;
     drawn(&All { chrome, webhooks: found.webhooks, next: found.next_cursor })
 }
@@ -49,16 +50,16 @@ async fn listed(call: Result<Call, ApiError>) -> Result<HttpResponse, ApiError> 
 async fn described(call: Result<Call, ApiError>) -> Result<HttpResponse, ApiError> {
     let call = call?;
     let chrome = Chrome::around(&call, Place::Webhooks).await?;
-    let cursor = cursor(&call)?;
+    let cursor = asked_cursor(&call)?;
     let hook: Webhook = told(webhooks::show::show(call.asking(&[])?).await).await?;
     let query = [("limit", "50"), ("cursor", cursor.as_str())];
     let log: Deliveries = told(webhooks::deliveries::deliveries(call.asking(&query)?).await).await?;
     drawn(&One { chrome, hook, deliveries: log.deliveries, next: log.next_cursor })
 }
 
-fn cursor(call: &Call) -> Result<String, ApiError> {
+fn asked_cursor(call: &Call) -> Result<String, ApiError> {
     let mut read = call.read();
-    let cursor = read.text("cursor", 100).unwrap_or_default().to_owned();
+    let cursor = cursor(&mut read);
     read.finish()?;
     Ok(cursor)
 }

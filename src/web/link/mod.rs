@@ -6,11 +6,9 @@
 
 mod page;
 
-use actix_web::guard;
-use actix_web::web::{self, ServiceConfig};
+use crate::api::routes::{GET, Routes, scoped};
 
 /// Adds the page to the scope `/link`.
-pub fn pages(config: &mut ServiceConfig) {
-    let read = web::route().guard(guard::Any(guard::Get()).or(guard::Head()));
-    config.service(web::resource("/{token}").route(read.to(page::page)));
+pub fn pages(routes: &mut Routes<'_>) {
+    routes.service(scoped("/link/{token}", GET).on(GET, page::page));
 }

@@ -31,6 +31,7 @@ use wagate::outside::target::Guard;
 use wagate::store::account::{self, Account};
 use wagate::store::token::{self, Holder};
 use wagate::store::vault::Vault;
+use wagate::web;
 use wagate::webhook::sender::Sender;
 use wagate::webhook::target::SystemNames;
 
@@ -107,7 +108,8 @@ impl Gateway {
                     url => url.to_owned(),
                 },
             })
-            .unwrap(),
+            .unwrap()
+            .with_pages(&web::routes()),
         );
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();

@@ -4,7 +4,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::json;
 
-use super::Browser;
+use super::{Browser, Look};
 use crate::support::decode;
 use crate::support::gateway::Gateway;
 use crate::support::receiver::{Received, Receiver};
@@ -239,5 +239,75 @@ async fn what_another_tab_ends_ends_here_too() {
     browser.shows("[data-stream-state]", "live").await;
     sqlx::query("DELETE FROM dashboard_session").execute(gateway.database.pool()).await.unwrap();
     browser.until("location.pathname === '/dashboard/sign-in'").await;
+    gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn codes_stay_black_on_white_in_the_dark() {
+    let gateway = gateway().await;
+    let browser = Browser::looking(Look { dark: true, ..Look::default() }).await;
+    sign_in(&browser, &gateway).await;
+    create(&browser, "shop-7").await;
+    browser.click("[data-show-qr]").await;
+    browser.until("document.querySelector('[data-qr]').naturalWidth > 0").await;
+    assert!(decode::is_black_on_white(&browser.picture_of("[data-qr]").await), "the code that links a phone");
+    browser.click("[data-opens=phone]").await;
+    browser.until("document.querySelector('#phone img').naturalWidth > 0").await;
+    assert!(decode::is_black_on_white(&browser.picture_of("#phone img").await), "the code that signs a phone in");
+    gateway.stop().await;
+}
+
+/// Answers the question that the page asks with yes.
+async fn agree(browser: &Browser) {
+    browser.until("document.querySelector('#confirm').open").await;
+    browser.click("[data-confirm-yes]").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_link_is_known_of_but_not_shown_again_and_ended_where_it_was_made() {
+    let gateway = gateway().await;
+    let browser = signed_in(&gateway).await;
+    create(&browser, "shop-7").await;
+    browser.until("!document.querySelector('[data-open-link]').checkVisibility()").await;
+    browser.click("details:has([data-tells=link]) summary").await;
+    browser.click("form[data-tells=link] button").await;
+    let link = browser.until("document.querySelector('form[data-tells=link] [data-told]').textContent").await;
+    let link = link.as_str().unwrap().to_owned();
+    assert!(link.starts_with(&format!("{}/link/wgl_", gateway.url)), "{link}");
+    browser.shows("[data-open-link]", "Somebody may link a phone by a link until").await;
+
+    browser.go(&browser.address().await).await;
+    browser.shows("[data-open-link]", "Somebody may link a phone by a link until").await;
+    let page = browser.run("return document.documentElement.outerHTML").await;
+    assert!(!page.as_str().unwrap().contains("wgl_"), "whoever looks over a shoulder sees the link");
+    assert_eq!(reqwest::get(&link).await.unwrap().status(), 200);
+    browser.click("[data-open-link] button").await;
+    agree(&browser).await;
+    browser.until("!document.querySelector('[data-open-link]').checkVisibility()").await;
+    assert_eq!(reqwest::get(&link).await.unwrap().status(), 404);
+    browser.go(&browser.address().await).await;
+    browser.until("!document.querySelector('[data-open-link]').checkVisibility()").await;
+    gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_is_replaced_by_another_that_is_shown_once() {
+    let gateway = gateway().await;
+    let browser = signed_in(&gateway).await;
+    create(&browser, "shop-7").await;
+    let rotate = "form[data-call='POST /session/token/rotate'] button";
+    browser.click(rotate).await;
+    agree(&browser).await;
+    browser.until("document.querySelector('#secret').open").await;
+    let token = browser.until("document.querySelector('[data-secret-value]').textContent").await;
+    let token = token.as_str().unwrap().to_owned();
+    let (status, info) = gateway.client.with_key(&token).post("/v2/session/info", &json!({})).await;
+    assert_eq!((status.as_u16(), &info["name"]), (200, &json!("shop-7")), "{info}");
+    browser.click("#secret [data-closes]").await;
+    browser.shows("section[aria-labelledby=tokens] td", "rotating").await;
+    let page = browser.run("return document.documentElement.outerHTML").await;
+    assert!(!page.as_str().unwrap().contains(&token[..12]), "it is shown again");
+    let replaceable = format!("return document.querySelectorAll({}).length", json!(rotate));
+    assert_eq!(browser.run(&replaceable).await, 1, "the new one alone can be replaced");
     gateway.stop().await;
 }

@@ -18,6 +18,9 @@ use crate::support::wait::until;
 /// The key under which WebDriver names an element (W3C WebDriver, 12).
 const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
 
+/// The tabulator among the keys that WebDriver names (W3C WebDriver, 17.4.2).
+const TAB: &str = "\u{e004}";
+
 /// How a browser is to look.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Look {
@@ -77,11 +80,12 @@ impl Browser {
         let answer: Value = answer.json().await.unwrap();
         let id = answer["value"]["sessionId"].as_str().unwrap_or_else(|| panic!("no browser: {answer}"));
         let browser = Self { driver, http: client, session: format!("{address}/session/{id}"), _profile: profile };
-        browser.emulate(look).await;
+        browser.look(look).await;
         browser
     }
 
-    async fn emulate(&self, look: Look) {
+    /// Looks like this from now on; the page that is open stays. The languages stay those it began with.
+    pub(crate) async fn look(&self, look: Look) {
         let scheme = if look.dark { "dark" } else { "light" };
         let media = json!({ "features": [{ "name": "prefers-color-scheme", "value": scheme }] });
         self.devtools("Emulation.setEmulatedMedia", media).await;
@@ -159,6 +163,14 @@ impl Browser {
             self.try_ask(Method::POST, &format!("/element/{element}/value"), &keys).await.ok()
         })
         .await;
+    }
+
+    /// Presses the tabulator as often.
+    pub(crate) async fn tab(&self, times: usize) {
+        let [down, up] = ["keyDown", "keyUp"].map(|kind| json!({ "type": kind, "value": TAB }));
+        let keys: Vec<Value> = [down, up].into_iter().cycle().take(times * 2).collect();
+        let keyboard = json!({ "actions": [{ "type": "key", "id": "keyboard", "actions": keys }] });
+        self.ask(Method::POST, "/actions", &keyboard).await;
     }
 
     /// What an element looks like, as a PNG.

@@ -159,3 +159,26 @@ async fn the_token_stands_in_the_pages_own_path_and_nowhere_else() {
     assert!(!heads.join("\n").contains("wgl_"), "{heads:?}");
     gateway.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_visitor_is_led_to_no_origin_that_the_account_has_taken_off_its_list() {
+    let gateway = gateway(|_| {}).await;
+    let site = Site::start("<!doctype html><title>Back at the shop</title>".into()).await;
+    allow(&gateway, &[&site.origin()]).await;
+    let instance = gateway.client.create("shop").await;
+    let asked = json!({ "instance_id": instance, "return_url": format!("{}/done", site.origin()) });
+    let (status, shown) = gateway.client.post("/v2/session/temp-link", &asked).await;
+    assert_eq!(status, StatusCode::OK, "{shown}");
+    allow(&gateway, &[]).await;
+
+    let browser = Browser::start().await;
+    browser.go(shown["link"].as_str().unwrap()).await;
+    browser.click("section:not([hidden]) [data-show]").await;
+    scan(&gateway, &browser).await;
+    stands_at(&browser, "linked").await;
+    browser.shows("[data-linked]", "You can close this page now").await;
+    assert_eq!(browser.run("return document.querySelector('[data-return]')").await, Value::Null);
+    let whole = browser.run("return document.documentElement.outerHTML").await;
+    assert!(!whole.as_str().unwrap().contains(&site.origin()), "without a way there, a script has none either");
+    gateway.stop().await;
+}

@@ -14,7 +14,7 @@ use crate::support::gateway::Gateway;
 use crate::support::wait::until;
 
 /// As narrow as a page must still work.
-const NARROW: Look = Look { width: 320, height: 700, dark: false, mobile: true, languages: "en" };
+pub(super) const NARROW: Look = Look { width: 320, height: 700, dark: false, mobile: true, languages: "en" };
 
 /// Notes each phase that the page comes to stand at.
 const NOTE_PHASES: &str = "window.phases = [document.body.dataset.now];
@@ -40,7 +40,7 @@ pub(super) async fn linkable(gateway: &Gateway) -> (String, String) {
 }
 
 /// A new link's page.
-async fn page_of(gateway: &Gateway, instance: &str) -> String {
+pub(super) async fn page_of(gateway: &Gateway, instance: &str) -> String {
     let (status, shown) = gateway.client.post("/v2/session/temp-link", &json!({ "instance_id": instance })).await;
     assert_eq!(status, StatusCode::OK, "{shown}");
     shown["link"].as_str().unwrap().to_owned()
@@ -58,7 +58,7 @@ pub(super) async fn code_shown(browser: &Browser) -> String {
 }
 
 /// The page of a new link in which the code is shown.
-async fn showing(gateway: &Gateway, browser: &Browser) -> String {
+pub(super) async fn showing(gateway: &Gateway, browser: &Browser) -> String {
     let (instance, page) = linkable(gateway).await;
     browser.go(&page).await;
     browser.click("section:not([hidden]) [data-show]").await;

@@ -3,7 +3,9 @@
 //! Each test has a chromedriver and a profile of its own, and waits on conditions with a generous deadline.
 
 mod dashboard;
+mod detours;
 mod driver;
+mod every_page;
 mod frames;
 mod link;
 mod screenshots;

@@ -85,6 +85,9 @@ async fn a_message_that_is_never_acknowledged_is_unknown_until_a_receipt_settles
     post.becomes(body["id"].as_str().unwrap(), "delivered").await;
     let inbox = post.inbox(2).await;
     assert_eq!((&inbox[0]["text"], &inbox[0]["copies"]), (&json!("are you there"), &json!(1)));
+    // It is told like everything that was sent, once it is known, and once.
+    let told: Vec<Value> = post.logged().await.iter().map(|message| message["body"].clone()).collect();
+    assert_eq!(told, ["the next one", "are you there"]);
     post.gateway.stop().await;
 }
 
@@ -98,13 +101,47 @@ async fn a_message_whose_connection_broke_is_settled_by_the_receipt_and_not_sent
     let (status, body) = post.ask("/v2/send/text", json!({ "message": "half said" })).await;
     assert_eq!((status, &body["status"]), (StatusCode::ACCEPTED, &json!("unknown")), "{body}");
     let id = body["id"].as_str().unwrap();
-    post.gateway.client.reaches(&post.instance, "WORKING").await;
-    post.say("after the break").await;
+    // Queued, should the instance still be about to connect again.
+    let (_, after) = post.ask("/v2/send/text", json!({ "message": "after the break" })).await;
+    post.becomes(after["id"].as_str().unwrap(), "sent").await;
     assert_eq!(post.message(id).await["status"], "unknown");
+    let told = post.logged().await;
+    assert!(told.iter().all(|message| message["id"] != *id), "{told:?}");
     network.post(&path, &json!({ "online": true })).await;
     post.becomes(id, "delivered").await;
+    let told = post.logged().await;
+    assert_eq!(told.iter().filter(|message| message["id"] == *id).count(), 1, "{told:?}");
     let inbox = post.inbox(2).await;
     assert_eq!((&inbox[0]["id"], &inbox[0]["copies"]), (&json!(id), &json!(1)), "it went out, and once");
+    post.gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_arrived_though_nobody_knew_is_told_with_its_address() {
+    let post = Post::new().await;
+    let network = &post.gateway.network;
+    let path = format!("/phones/{}/online", post.other);
+    network.post(&path, &json!({ "online": false })).await;
+    network.fault(&json!({ "kind": "drop_before_ack", "count": 1 })).await;
+    let file = json!({ "data": "JVBERi0xLjQKJSVFT0YK", "filename": "offer.pdf" });
+    let (status, body) = post.ask("/v2/send/document", json!({ "file": file })).await;
+    assert_eq!((status, &body["status"]), (StatusCode::ACCEPTED, &json!("unknown")), "{body}");
+    let id = body["id"].as_str().unwrap();
+    post.gateway.client.reaches(&post.instance, "WORKING").await;
+    network.post(&path, &json!({ "online": true })).await;
+    post.becomes(id, "delivered").await;
+    let told = post.logged().await;
+    let told = told.iter().find(|message| message["id"] == *id).expect("the message is told");
+    let fetched = reqwest::Client::new()
+        .get(format!("{}{}?instance_id={}", post.gateway.url, told["media"]["url"].as_str().unwrap(), post.instance))
+        .bearer_auth(post.gateway.client.key())
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(
+        (fetched.status(), fetched.bytes().await.unwrap().as_ref()),
+        (StatusCode::OK, &b"%PDF-1.4\n%%EOF\n"[..])
+    );
     post.gateway.stop().await;
 }
 

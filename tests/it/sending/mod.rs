@@ -74,6 +74,15 @@ impl Post {
         body
     }
 
+    /// What the log tells of the messages of this account, each with its id and kind.
+    async fn logged(&self) -> Vec<Value> {
+        let path = format!("/v2/events?instance_id={}&after=0", self.instance);
+        let (status, page) = self.gateway.client.call(reqwest::Method::GET, &path, &json!({})).await;
+        assert_eq!(status, StatusCode::OK, "{page}");
+        let events = page["events"].as_array().unwrap().iter();
+        events.filter(|event| event["event"] == "message.any").map(|event| event["payload"].clone()).collect()
+    }
+
     /// Waits until a message stands there.
     async fn becomes(&self, id: &str, status: &str) -> Value {
         until(&format!("the message is {status}"), || async {

@@ -26,6 +26,25 @@ fn luma(image: &image::GrayImage) -> String {
     by_rqrr
 }
 
+/// Whether a picture of a code is black on white, whatever is around it: the quiet zone is white on all four sides, what
+/// is dark is black, and nothing has a colour. Readers take other colours too; cameras of phones not always.
+pub(crate) fn is_black_on_white(bytes: &[u8]) -> bool {
+    let image = image::load_from_memory(bytes).expect("it is an image").to_rgb8();
+    let (width, height) = image.dimensions();
+    // The quiet zone is four modules of at least 29 wide; the outermost pixels may be a rounded corner.
+    let (x, y) = (width / 30, height / 30);
+    let is_white = |x: u32, y: u32| image.get_pixel(x, y).0.iter().all(|channel| *channel > 250);
+    let is_framed = (x..width - x).all(|at| is_white(at, y) && is_white(at, height - 1 - y))
+        && (y..height - y).all(|at| is_white(x, at) && is_white(width - 1 - x, at));
+    let inside = || (x..width - x).flat_map(|x| (y..height - y).map(move |y| (x, y)));
+    let is_grey = inside().all(|(x, y)| {
+        let [red, green, blue] = image.get_pixel(x, y).0;
+        red.abs_diff(green) < 8 && green.abs_diff(blue) < 8
+    });
+    let dark = inside().filter(|(x, y)| image.get_pixel(*x, *y).0[0] < 5).count();
+    is_framed && is_grey && dark > inside().count() / 8
+}
+
 /// Modules, dark where `true`, as an image of 4 pixels a module.
 fn modules(rows: &[Vec<bool>]) -> String {
     const SCALE: u32 = 4;

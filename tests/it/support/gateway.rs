@@ -1,5 +1,6 @@
 //! A gateway in this process, on a database of its own, beside a sandbox network of its own.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -46,8 +47,16 @@ impl Gateway {
 
     /// With a clock that the test moves.
     pub(crate) async fn on_clock(clock: Arc<dyn Clock>, change: impl FnOnce(&mut Config)) -> Self {
-        let any_port = "127.0.0.1:0".parse().unwrap();
-        let sandbox = wagate::app::start_sandbox(any_port, None).await.expect("the sandbox starts");
+        let sandbox = wagate::app::start_sandbox(any_port(), None).await.expect("the sandbox starts");
+        Self::on(Some(sandbox), clock, change).await
+    }
+
+    /// With the network inside, as `wagate demo` has it.
+    pub(crate) async fn around_its_network(change: impl FnOnce(&mut Config)) -> Self {
+        Self::on(None, Arc::new(SystemClock), change).await
+    }
+
+    async fn on(sandbox: Option<SandboxHandle>, clock: Arc<dyn Clock>, change: impl FnOnce(&mut Config)) -> Self {
         let database = TestDatabase::fresh().await;
         let data = tempfile::tempdir().expect("a folder is made");
         let mut config = Config::defaults();
@@ -66,13 +75,14 @@ impl Gateway {
         // Prekeys are made one curve operation each, which unoptimised test builds feel.
         config.engine.prekeys = 10;
         change(&mut config);
-        let application = build(&config, &sandbox.url(), &clock).await;
+        let reached = sandbox.as_ref().map_or(Reached::SandboxInside(any_port()), at);
+        let application = build(&config, reached, &clock).await;
         let keys = application.first_start().expect("the database is empty");
         let key = keys.account_key.expose_secret().to_owned();
         let operator = Client::new(application.operator_url(), keys.operator_key.expose_secret());
         let url = application.url().to_owned();
         Self {
-            network: Network::at(&sandbox.url()),
+            network: Network::at(application.sandbox_url().expect("it talks to a sandbox")),
             client: Client::new(&url, &key),
             operator,
             url,
@@ -80,7 +90,7 @@ impl Gateway {
             config,
             clock,
             application: Some(application),
-            sandbox: Some(sandbox),
+            sandbox,
             _data: data,
         }
     }
@@ -94,7 +104,7 @@ impl Gateway {
         config.server.listen = "127.0.0.1:0".parse().unwrap();
         change(&mut config);
         let sandbox = self.sandbox.as_ref().expect("it runs");
-        let application = build(&config, &sandbox.url(), &self.clock).await;
+        let application = build(&config, at(sandbox), &self.clock).await;
         let url = application.url().to_owned();
         Self {
             network: self.network.clone(),
@@ -153,15 +163,20 @@ impl Gateway {
 
     /// Stops the gateway in order and starts it again on the same database and address.
     pub(crate) async fn restart(&mut self) {
-        self.application.take().expect("it runs").drain().await;
-        let sandbox = self.sandbox.as_ref().expect("it runs");
-        self.config.server.listen = self.url.trim_start_matches("http://").parse().expect("it is an address");
-        self.application = Some(build(&self.config, &sandbox.url(), &self.clock).await);
+        self.leave().await;
+        self.come_back().await;
     }
 
     /// Stops the gateway in order; the network stays.
     pub(crate) async fn leave(&mut self) {
         self.application.take().expect("it runs").drain().await;
+    }
+
+    /// Starts the gateway again after it left.
+    pub(crate) async fn come_back(&mut self) {
+        let sandbox = self.sandbox.as_ref().expect("it runs");
+        self.config.server.listen = self.url.trim_start_matches("http://").parse().expect("it is an address");
+        self.application = Some(build(&self.config, at(sandbox), &self.clock).await);
     }
 
     /// Stops everything in order.
@@ -182,7 +197,14 @@ pub(crate) async fn open_cipher(database: &TestDatabase, data_dir: &Path, instan
     vault.cipher(&mut conn, InstanceId::parse(instance).expect("it is an id")).await.expect("there is a key")
 }
 
-async fn build(config: &Config, sandbox: &str, clock: &Arc<dyn Clock>) -> Application {
-    let reached = Reached::SandboxAt(sandbox.parse().expect("it is an address"));
+fn any_port() -> SocketAddr {
+    ([127, 0, 0, 1], 0).into()
+}
+
+fn at(sandbox: &SandboxHandle) -> Reached {
+    Reached::SandboxAt(sandbox.url().parse().expect("it is an address"))
+}
+
+async fn build(config: &Config, reached: Reached, clock: &Arc<dyn Clock>) -> Application {
     Application::build(config.clone(), reached, Arc::clone(clock)).await.expect("the gateway starts")
 }

@@ -14,6 +14,8 @@ pub(crate) mod house;
 pub(crate) mod network;
 pub(crate) mod node;
 #[cfg(feature = "sandbox")]
+pub(crate) mod passkey;
+#[cfg(feature = "sandbox")]
 pub(crate) mod process;
 #[cfg(feature = "sandbox")]
 pub(crate) mod receiver;

@@ -28,14 +28,26 @@ use super::people::{address_of, called, chat_id, oneself, party};
 use super::{Entry, Inbox};
 
 impl Inbox {
+    /// What is to be logged and kept of a message that was sent from here.
+    pub(in crate::engine::whatsapp) async fn sent(
+        &self,
+        client: &Client,
+        message: (Jid, &MessageId),
+        written: Arc<Written>,
+        at: DateTime<Utc>,
+    ) -> Sent {
+        let Entry { incoming, references, pending: _ } = self.own(client, message, written, at).await;
+        Sent { at, told: incoming, kept: references, me: self.me(client) }
+    }
+
     /// What is to be written of a message that was sent from here.
-    pub(in crate::engine::whatsapp) async fn own(
+    pub(super) async fn own(
         &self,
         client: &Client,
         (to, id): (Jid, &MessageId),
-        message: Arc<Written>,
+        written: Arc<Written>,
         at: DateTime<Utc>,
-    ) -> Sent {
+    ) -> Entry {
         let own = if to.is_lid() { client.lid().or_else(|| client.pn()) } else { client.pn() };
         let source = MessageSource {
             is_group: to.is_group(),
@@ -45,9 +57,8 @@ impl Inbox {
             ..MessageSource::default()
         };
         let info = MessageInfo { source, id: id.to_string(), timestamp: at, ..MessageInfo::default() };
-        let sent = InboundMessage::builder().message(message).info(Arc::new(info)).build();
-        let Entry { incoming, references, pending: _ } = self.translate(client, &sent).await;
-        Sent { at, told: incoming, kept: references, me: self.me(client) }
+        let sent = InboundMessage::builder().message(written).info(Arc::new(info)).build();
+        Entry { pending: None, ..self.translate(client, &sent).await }
     }
 
     /// What is to be written of a message.

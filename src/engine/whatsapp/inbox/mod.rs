@@ -41,7 +41,7 @@ use crate::store::vault::InstanceCipher;
 use crate::store::{Store, StoreError, outbound};
 
 use super::backend::{Backend, PendingKey};
-use super::listener;
+use super::{listener, outgoing};
 
 pub(super) use signals::{QUEUE as SIGNALS, Signals};
 
@@ -117,7 +117,7 @@ impl Inbox {
             waiting.push(one.written);
             me = one.me;
         }
-        let result = self.commit(batch, &me).await;
+        let result = self.commit(client, batch, &me).await;
         for written in waiting {
             // Whoever does not wait any more is told nothing.
             let _ = written.send(result);
@@ -126,8 +126,8 @@ impl Inbox {
         outcome.try_recv().unwrap_or(Err(NotKept::Interrupted))
     }
 
-    async fn commit(&self, batch: Vec<Entry>, me: &Value) -> Result<(), NotKept> {
-        let committed = self.try_commit(batch, me).await;
+    async fn commit(&self, client: &Client, batch: Vec<Entry>, me: &Value) -> Result<(), NotKept> {
+        let committed = self.try_commit(client, batch, me).await;
         match committed {
             Ok(taken) => {
                 if let Some(last) = taken.last {
@@ -147,14 +147,14 @@ impl Inbox {
         }
     }
 
-    async fn try_commit(&self, batch: Vec<Entry>, me: &Value) -> Result<TakenIn, Failure> {
+    async fn try_commit(&self, client: &Client, batch: Vec<Entry>, me: &Value) -> Result<TakenIn, Failure> {
+        let reached = reached(batch.iter().map(|entry| &entry.incoming));
         let (mut incoming, mut references, mut pending) = (Vec::new(), Vec::new(), Vec::new());
-        for entry in batch {
+        for entry in self.settled(client, &reached).await?.into_iter().chain(batch) {
             incoming.push(entry.incoming);
             references.push(entry.references);
             pending.extend(entry.pending);
         }
-        let reached = reached(&incoming);
         let owned = (self.id, self.fence);
         let mut tx = self.store.begin().await?;
         let taken = event::take_in(&mut tx, &self.cipher, owned, me, &mut incoming, self.clock.now()).await?;
@@ -170,6 +170,23 @@ impl Inbox {
         Ok(taken)
     }
 
+    /// What is to be written of messages that turn out to have been sent though nobody knew. It is told like all that was
+    /// sent; should somebody else tell it meanwhile, it counts once.
+    async fn settled(&self, client: &Client, reached: &Reached) -> Result<Vec<Entry>, StoreError> {
+        let mut entries = Vec::new();
+        for ((level, at), messages) in reached.iter().filter(|((level, _), _)| *level != Level::Refused) {
+            let mut conn = self.store.acquire().await?;
+            let received = *level > Level::Server;
+            let found = outbound::in_doubt(&mut conn, &self.cipher, self.id, messages, received).await?;
+            drop(conn);
+            for (id, message) in found {
+                let written = Arc::new(outgoing::written(client, &message, *at).await);
+                entries.push(self.own(client, (outgoing::jid(&message.chat), &id), written, *at).await);
+            }
+        }
+        Ok(entries)
+    }
+
     /// Who the instance is linked to, as envelopes tell it.
     pub(super) fn me(&self, client: &Client) -> Value {
         let device = client.persistence_manager().get_device_snapshot();
@@ -177,10 +194,13 @@ impl Inbox {
     }
 }
 
+/// Messages by how far they got, and when.
+type Reached = HashMap<(Level, DateTime<Utc>), Vec<String>>;
+
 /// How far messages got, as the acknowledgements among what came in say: what is sent from here is followed by it.
-fn reached(incoming: &[Incoming]) -> HashMap<(Level, DateTime<Utc>), Vec<String>> {
-    let mut reached: HashMap<_, Vec<String>> = HashMap::new();
-    let drafts = incoming.iter().flat_map(|one| &one.drafts).filter(|draft| draft.kind == EventKind::MessageAck);
+fn reached<'a>(incoming: impl Iterator<Item = &'a Incoming>) -> Reached {
+    let mut reached = Reached::new();
+    let drafts = incoming.flat_map(|one| &one.drafts).filter(|draft| draft.kind == EventKind::MessageAck);
     for draft in drafts {
         let level = draft.payload["ack"].as_i64().and_then(Level::of_ack);
         if let (Some(level), Some(id)) = (level, draft.payload["id"].as_str()) {

@@ -12,12 +12,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use chrono::{DateTime, TimeDelta};
+use chrono::{DateTime, TimeDelta, Utc};
 use wacore::types::message::AddressingMode;
 use wacore_binary::{Jid, JidExt as _};
+use waproto::whatsapp::Message as Written;
 use whatsapp_rust::send::SendOptions;
 use whatsapp_rust::socket::error::{EncryptSendErrorKind, SocketError};
-use whatsapp_rust::{ClientError, IqError};
+use whatsapp_rust::{Client, ClientError, IqError};
 
 use crate::domain::chat_id::ChatId;
 use crate::domain::message_id::MessageId;
@@ -38,7 +39,7 @@ const TIMELOCK: TimeDelta = TimeDelta::hours(6);
 impl Outgoing for Run {
     async fn send(&self, id: &MessageId, message: &Message) -> Result<Sent, SendError> {
         let to = jid(&message.chat);
-        let written = write::message(message, &self.own_address(&to).await, self.listener().now());
+        let written = written(self.client(), message, self.listener().now()).await;
         let copy = Arc::new(written.clone());
         let options = SendOptions::default().with_message_id(id.as_str());
         // Asked for before the message goes: the answer may be faster than the way back from the socket.
@@ -51,7 +52,7 @@ impl Outgoing for Run {
         }
         match tokio::time::timeout(self.request_timeout(), ack.wait()).await {
             Ok(Some(Ack { error: None, at })) => {
-                Ok(self.inbox.own(self.client(), (to, id), copy, at.unwrap_or_else(|| self.listener().now())).await)
+                Ok(self.inbox.sent(self.client(), (to, id), copy, at.unwrap_or_else(|| self.listener().now())).await)
             }
             Ok(Some(Ack { error: Some(code), .. })) => {
                 Err(self.refused(SendError::Refused { failure: Failure::of_code(&code), code: Some(code) }))
@@ -110,20 +111,25 @@ impl Run {
         }
         error
     }
+}
 
-    /// This account's address in a chat: its LID among those who know each other by LIDs, else its number.
-    async fn own_address(&self, chat: &Jid) -> String {
-        let by_lid = if chat.is_group() {
-            // Kept by the library, which asks for it to send to the group anyway.
-            let group = self.client().groups().query_info(chat).await;
-            group.is_ok_and(|group| group.addressing_mode == AddressingMode::Lid)
-        } else {
-            chat.is_lid()
-        };
-        let device = self.client().persistence_manager().get_device_snapshot();
-        let own = device.lid.as_ref().filter(|_| by_lid).or(device.pn.as_ref());
-        own.map(|jid| jid.to_non_ad().to_string()).unwrap_or_default()
-    }
+/// A message as WhatsApp takes it.
+pub(super) async fn written(client: &Client, message: &Message, now: DateTime<Utc>) -> Written {
+    write::message(message, &own_address(client, &jid(&message.chat)).await, now)
+}
+
+/// This account's address in a chat: its LID among those who know each other by LIDs, else its number.
+async fn own_address(client: &Client, chat: &Jid) -> String {
+    let by_lid = if chat.is_group() {
+        // Kept by the library, which asks for it to send to the group anyway.
+        let group = client.groups().query_info(chat).await;
+        group.is_ok_and(|group| group.addressing_mode == AddressingMode::Lid)
+    } else {
+        chat.is_lid()
+    };
+    let device = client.persistence_manager().get_device_snapshot();
+    let own = device.lid.as_ref().filter(|_| by_lid).or(device.pn.as_ref());
+    own.map(|jid| jid.to_non_ad().to_string()).unwrap_or_default()
 }
 
 /// A chat's address as the library has it.

@@ -32,8 +32,10 @@ async fn every_page_is_drawn_guarded_and_without_a_secret() {
         "/dashboard/sign-in",
         "/dashboard/pair",
     ];
-    let secrets =
-        [gateway.key.expose(), &created.token, browser.cookie(), hook["secret"].as_str().unwrap()].map(str::to_owned);
+    let link = gateway.post("/v2/session/temp-link", &created.token, json!({})).await.json();
+    let link = link["link"].as_str().unwrap().rsplit('/').next().unwrap().to_owned();
+    let secrets = [gateway.key.expose(), &created.token, browser.cookie(), hook["secret"].as_str().unwrap(), &link]
+        .map(str::to_owned);
     for path in pages {
         let page = browser.get(path).await;
         let text = page.text();

@@ -202,6 +202,37 @@ async fn failures_to_sign_in_drain_the_bucket_of_failed_credentials() {
 }
 
 #[tokio::test]
+async fn an_account_is_told_that_somebody_tried_a_key_of_its_that_has_ended() {
+    let gateway = Gateway::with(|config| config.limits.failed_auth_per_minute = 4).await;
+    let [expired, revoked, stranger] = [81, 82, 83].map(|seed| key(TokenKind::Account, seed));
+    let end = gateway.now() + TimeDelta::minutes(1);
+    gateway.add_token(&expired, Holder::Account(gateway.account), &[], Some(end)).await;
+    let id = gateway.add_token(&revoked, Holder::Account(gateway.account), &[], None).await;
+    let revoke = gateway.request("DELETE", "/v2/account/keys").bearer_auth(gateway.key.expose());
+    assert_eq!(Answer::of(revoke.json(&json!({ "token_id": id }))).await.status, 200);
+    gateway.clock.advance(TimeDelta::minutes(1));
+    let browser = Browser::new(&gateway);
+    let mut refusals = Vec::new();
+    for key in [&expired, &revoked, &stranger, &revoked, &revoked] {
+        let answer = browser.submit("/dashboard/sign-in", &[("access_token", key.expose())]).await;
+        assert_eq!(answer.status, 401);
+        refusals.push(answer.text());
+    }
+    assert!(refusals[0] == refusals[1] && refusals[1] == refusals[2], "whoever guesses is told which keys there were");
+    assert!(refusals[4].contains("Too many requests"), "{}", refusals[4]);
+
+    let log = gateway.get("/v2/audit?action=dashboard.sign_in_refused", gateway.key.expose()).await.json();
+    let mut told = Vec::new();
+    for entry in log["entries"].as_array().unwrap() {
+        assert_eq!((&entry["actor"]["kind"], &entry["address"]), (&json!("account"), &json!("127.0.0.1")));
+        told.push((entry["actor"]["last4"].clone(), entry["detail"]["key"].clone()));
+    }
+    // The newest first. The last one was refused for its address's mistakes, and no more of it is written down.
+    let lines = [(&revoked, "revoked"), (&revoked, "revoked"), (&expired, "expired")];
+    assert_eq!(told, lines.map(|(key, why)| (json!(key.last4()), json!(why))));
+}
+
+#[tokio::test]
 async fn a_key_in_an_address_signs_nobody_in() {
     let gateway = Gateway::start().await;
     let path = format!("/dashboard/sign-in?access_token={}", gateway.key.expose());

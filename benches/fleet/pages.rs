@@ -1,13 +1,8 @@
 //! What open link pages cost: resident memory of the gateway for each page's stream, and how long a new code takes to reach
 //! all of them.
 //!
-//! The gateway and the sandbox network run in processes of their own. All pages are of one link, so that one rotation is
-//! news to every one of them at the same instant; the readers share the machine with the gateway.
-//! `cargo bench --features sandbox --bench pages`; `WAGATE_BENCH_PAGES` sets the number of pages (10000).
-
-#![expect(clippy::print_stdout, clippy::unwrap_used, reason = "a bench prints its result and gives up on any failure")]
-
-mod process;
+//! All pages are of one link, so that one rotation is news to every one of them at the same instant; the readers share the
+//! machine with the gateway.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -20,7 +15,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::sync::mpsc;
 
-use process::{Process, open_to_the_server};
+use super::house::{House, resident};
 
 /// Pages that are opened at the same time.
 const AT_ONCE: usize = 64;
@@ -43,24 +38,9 @@ struct Seen {
     at: Instant,
 }
 
-fn main() {
-    wagate::app::install_crypto_provider();
+pub(super) async fn measure(pages: usize) {
     let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
     setrlimit(Resource::RLIMIT_NOFILE, hard, hard).unwrap();
-    let pages = std::env::var("WAGATE_BENCH_PAGES").map_or(10_000, |number| number.parse().unwrap());
-    tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(1)
-        .enable_all()
-        .build()
-        .unwrap()
-        .block_on(measure(pages));
-}
-
-async fn measure(pages: usize) {
-    let data = tempfile::tempdir().unwrap();
-    open_to_the_server(data.path());
-    let sandbox = Process::start(&["sandbox", "--listen", "127.0.0.1:0", "--ready-json"], &[]);
-    hurry(sandbox.told("sandbox_url")).await;
     let most = (pages + WARM).to_string();
     let settings = [
         ("WAGATE_EVENTS__MAX_STREAMS", most.as_str()),
@@ -71,10 +51,11 @@ async fn measure(pages: usize) {
         ("WAGATE_LIMITS__API_PER_SECOND", "100000"),
         ("WAGATE_LIMITS__API_BURST", "100000"),
     ];
-    let gateway =
-        Process::gateway(&data.path().join("gateway").display().to_string(), sandbox.told("sandbox_url"), &settings);
-    let path = link(gateway.told("url"), gateway.told("account_key")).await;
-    let server: SocketAddr = gateway.told("url").trim_start_matches("http://").parse().unwrap();
+    let house = House::start(&settings);
+    house.phone("/clock", json!({ "rotation_factor": HURRY })).await;
+    let url = house.gateway.told("url");
+    let path = link(&house, url).await;
+    let server: SocketAddr = url.trim_start_matches("http://").parse().unwrap();
 
     let (seen, mut sights) = mpsc::unbounded_channel();
     let open = |number: usize| {
@@ -87,13 +68,13 @@ async fn measure(pages: usize) {
     };
     stream::iter(0..WARM).map(open).buffer_unordered(AT_ONCE).for_each(|()| async {}).await;
     first_sight(&mut sights, WARM).await;
-    let before = gateway.resident();
+    let before = resident(&house.gateway);
     let begun = Instant::now();
     stream::iter(WARM..WARM + pages).map(open).buffer_unordered(AT_ONCE).for_each(|()| async {}).await;
     println!("pages opened: {pages} (after {WARM} to warm up), {AT_ONCE} at a time, in {:.1?}", begun.elapsed());
 
     let mut spreads = spreads(&mut sights, pages + WARM, Instant::now()).await;
-    let after = gateway.resident();
+    let after = resident(&house.gateway);
     spreads.sort();
     let each = after.saturating_sub(before) * 1024 / pages as u64;
     println!("resident memory of the gateway: {before} KiB before, {after} KiB after {ROTATIONS} rotations");
@@ -106,21 +87,11 @@ async fn measure(pages: usize) {
 }
 
 /// The path of a new link's stream.
-async fn link(url: &str, key: &str) -> String {
-    let http = reqwest::Client::new();
-    let post = async |path: &str, body: Value| -> Value {
-        let request = http.post(format!("{url}{path}")).bearer_auth(key).json(&body);
-        request.send().await.unwrap().error_for_status().unwrap().json().await.unwrap()
-    };
-    let created = post("/v2/session/create", json!({ "name": "bench" })).await;
-    let shown = post("/v2/session/temp-link", json!({ "instance_id": created["instance_id"] })).await;
+async fn link(house: &House, url: &str) -> String {
+    let created = house.post("/v2/session/create", json!({ "name": "bench" })).await;
+    let shown = house.post("/v2/session/temp-link", json!({ "instance_id": created["instance_id"] })).await;
     let path = shown["link"].as_str().unwrap().strip_prefix(url).unwrap();
     format!("{path}/events?show=true")
-}
-
-async fn hurry(sandbox: &str) {
-    let request = reqwest::Client::new().post(format!("{sandbox}/clock")).json(&json!({ "rotation_factor": HURRY }));
-    request.send().await.unwrap().error_for_status().unwrap();
 }
 
 /// Opens a page's stream.
