@@ -253,7 +253,7 @@ fn resource(path: &'static str, methods: Methods) -> Served {
     served(path, path, methods)
 }
 
-/// [`resource`] of a scope, whose name is the first part of the pattern: `/link/{token}` of the scope `/link`.
+/// Like `resource`, of a scope, whose name is the first part of the pattern: `/link/{token}` of the scope `/link`.
 pub fn scoped(pattern: &'static str, methods: Methods) -> Served {
     let within = pattern.get(1..).and_then(|rest| rest.split_once('/')).map_or(0, |(_, within)| within.len() + 1);
     served(pattern, &pattern[pattern.len() - within..], methods)
