@@ -14,8 +14,8 @@ use crate::qr::{CAMERA_PREFIX, Matrix, TooLong, render};
 /// How the body of `/v2/auth/qr-image` begins, up to the quotes with its value in them.
 const IMAGE_BEGINS: &str = r#"{"qr":""#;
 
-/// The code as the `data:` address of a PNG of one pixel a module, a sixth of the one that others are served: for a page
-/// of ours, which draws it as large as it likes.
+/// The code as the `data:` address of a PNG of one pixel a module, a quarter of the one that others are served: for a
+/// page of ours, which draws it as large as it likes.
 pub(in crate::api) fn small_data_uri(code: &QrCode) -> Result<String, ApiError> {
     let png = render::png(&Source::new(code, false).matrix()?, 1);
     Ok(format!("data:image/png;base64,{}", STANDARD.encode(png)))
