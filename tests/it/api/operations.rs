@@ -187,9 +187,9 @@ async fn readiness_names_what_fails() {
     let ready = Answer::of(gateway.request("GET", "/health/ready")).await;
     assert_eq!((ready.status.as_u16(), &ready.json()["checks"]["database"]), (503, &"failing".into()));
     assert_eq!(Answer::of(gateway.request("GET", "/health/live")).await.status, 200);
-    let broken = gateway.get("/v2/session/list", gateway.key.expose()).await;
-    assert_eq!(broken.error(), (500, "internal_error".into()));
-    assert_eq!(broken.json()["message"], "The gateway could not serve this request.");
+    let away = gateway.get("/v2/session/list", gateway.key.expose()).await;
+    assert_eq!(away.error(), (503, "database_unavailable".into()));
+    assert_eq!(away.json()["message"], "The gateway's database could not be reached. Retry after 2 s.");
 }
 
 #[tokio::test]
