@@ -173,16 +173,22 @@ impl Inbox {
     /// What is to be written of messages that turn out to have been sent though nobody knew. It is told like all that was
     /// sent; should somebody else tell it meanwhile, it counts once.
     async fn settled(&self, client: &Client, reached: &Reached) -> Result<Vec<Entry>, StoreError> {
-        let mut entries = Vec::new();
+        if reached.keys().all(|(level, _)| *level == Level::Refused) {
+            return Ok(Vec::new());
+        }
+        let mut found = Vec::new();
+        let mut conn = self.store.acquire().await?;
         for ((level, at), messages) in reached.iter().filter(|((level, _), _)| *level != Level::Refused) {
-            let mut conn = self.store.acquire().await?;
             let received = *level > Level::Server;
-            let found = outbound::in_doubt(&mut conn, &self.cipher, self.id, messages, received).await?;
-            drop(conn);
-            for (id, message) in found {
-                let written = Arc::new(outgoing::written(client, &message, *at).await);
-                entries.push(self.own(client, (outgoing::jid(&message.chat), &id), written, *at).await);
-            }
+            let in_doubt = outbound::in_doubt(&mut conn, &self.cipher, self.id, messages, received).await?;
+            found.extend(in_doubt.into_iter().map(|(id, message)| (id, message, *at)));
+        }
+        // WhatsApp may have to be asked for a group, which a connection does not wait for.
+        drop(conn);
+        let mut entries = Vec::with_capacity(found.len());
+        for (id, message, at) in found {
+            let written = Arc::new(outgoing::written(client, &message, at).await);
+            entries.push(self.own(client, (outgoing::jid(&message.chat), &id), written, at).await);
         }
         Ok(entries)
     }
