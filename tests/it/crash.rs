@@ -59,6 +59,14 @@ impl Pair {
         Process::start(self.folder.path(), &arguments, &variables)
     }
 
+    /// A first gateway, whose key a client of it has, and an instance of it with the number that it is linked to.
+    async fn serve_linked(&self) -> (Process, Client, String, String) {
+        let gateway = self.serve("info");
+        let client = Client::new(gateway.told("url"), gateway.told("account_key"));
+        let (instance, number) = client.linked(&self.network()).await;
+        (gateway, client, instance, number)
+    }
+
     async fn log(&self, instance: &str) -> Vec<Logged> {
         let cipher = open_cipher(&self.database, &self.folder.path().join("data"), instance).await;
         let id = InstanceId::parse(instance).unwrap();
@@ -74,14 +82,12 @@ impl Pair {
 async fn killed_and_started_again_it_works_within_ten_seconds_without_a_scan() {
     let pair = Pair::new().await;
     let network = pair.network();
-    let first = pair.serve("info");
-    let key = first.told("account_key").to_owned();
-    let (instance, number) = Client::new(first.told("url"), &key).linked(&network).await;
+    let (first, client, instance, number) = pair.serve_linked().await;
     first.kill();
 
     let second = pair.serve("info");
     assert!(second.ready["account_key"].is_null(), "keys are made once: {}", second.ready);
-    let client = Client::new(second.told("url"), &key);
+    let client = client.at(second.told("url"));
     let working = client.reaches_within(Duration::from_secs(10), &instance, "WORKING").await;
     assert_eq!(working["me"]["id"], format!("{number}@c.us"));
     let device = network.device_of(&number).await.unwrap();
@@ -93,10 +99,7 @@ async fn killed_and_started_again_it_works_within_ten_seconds_without_a_scan() {
 async fn what_an_account_may_not_do_outlives_a_kill_and_ends_in_its_time() {
     let pair = Pair::new().await;
     let network = pair.network();
-    let first = pair.serve("info");
-    let key = first.told("account_key").to_owned();
-    let client = Client::new(first.told("url"), &key);
-    let (instance, _) = client.linked(&network).await;
+    let (first, client, instance, _) = pair.serve_linked().await;
     network.fault(&json!({ "kind": "463", "count": 1 })).await;
     let text = json!({ "instance_id": instance, "chatId": network.phone().await, "message": "to a stranger" });
     let (status, body) = client.post("/v2/send/text", &text).await;
@@ -112,7 +115,7 @@ async fn what_an_account_may_not_do_outlives_a_kill_and_ends_in_its_time() {
     first.kill();
 
     let second = pair.serve("info");
-    let client = Client::new(second.told("url"), &key);
+    let client = client.at(second.told("url"));
     until("the next gateway tells it too", || works(client.clone(), json!("reachout_timelock"))).await;
     second.kill();
 
@@ -121,7 +124,7 @@ async fn what_an_account_may_not_do_outlives_a_kill_and_ends_in_its_time() {
         .await
         .unwrap();
     let third = pair.serve("info");
-    let client = Client::new(third.told("url"), &key);
+    let client = client.at(third.told("url"));
     until("it is over", || works(client.clone(), serde_json::Value::Null)).await;
     third.terminate();
 }
@@ -132,9 +135,7 @@ async fn killed_amid_messages_it_tells_each_of_them_once_and_in_order() {
     const EACH: usize = 50;
     let pair = Pair::new().await;
     let network = pair.network();
-    let mut gateway = pair.serve("info");
-    let key = gateway.told("account_key").to_owned();
-    let (instance, number) = Client::new(gateway.told("url"), &key).linked(&network).await;
+    let (mut gateway, _, instance, number) = pair.serve_linked().await;
     let mut phones = Vec::new();
     for _ in 0..PHONES {
         let (network, phone, number) = (network.clone(), network.phone().await, number.clone());
@@ -230,10 +231,7 @@ async fn what_a_killed_node_owned_comes_back_on_another() {
 async fn what_was_accepted_before_a_kill_is_sent_once_and_what_was_on_the_wire_is_not_sent_again() {
     let pair = Pair::new().await;
     let network = pair.network();
-    let first = pair.serve("info");
-    let key = first.told("account_key").to_owned();
-    let client = Client::new(first.told("url"), &key);
-    let (instance, _) = client.linked(&network).await;
+    let (first, client, instance, _) = pair.serve_linked().await;
     let other = network.phone().await;
     let text = |words: &str| json!({ "instance_id": instance, "chatId": other, "message": words });
     // It goes out, and nobody learns of it.

@@ -56,11 +56,10 @@ async fn a_refusal_is_told_with_its_reason_and_the_next_message_goes() {
 async fn a_message_goes_from_sent_to_delivered_to_read_and_never_back() {
     let post = Post::new().await;
     let network = &post.gateway.network;
-    let path = format!("/phones/{}/online", post.other);
-    network.post(&path, &json!({ "online": false })).await;
+    post.other_is_online(false).await;
     let id = post.say("read me").await;
     assert_eq!(post.message(&id).await["status"], "sent");
-    network.post(&path, &json!({ "online": true })).await;
+    post.other_is_online(true).await;
     post.becomes(&id, "delivered").await;
     let (status, body) = network.post(&format!("/phones/{}/read", post.other), &json!({})).await;
     assert_eq!((status, &body["read"]), (StatusCode::OK, &json!(1)));
@@ -73,15 +72,14 @@ async fn a_message_goes_from_sent_to_delivered_to_read_and_never_back() {
 async fn a_message_that_is_never_acknowledged_is_unknown_until_a_receipt_settles_it() {
     let post = Post::with(|config| config.engine.request_timeout = Duration::from_secs(2)).await;
     let network = &post.gateway.network;
-    let path = format!("/phones/{}/online", post.other);
-    network.post(&path, &json!({ "online": false })).await;
+    post.other_is_online(false).await;
     let fault = network.fault(&json!({ "kind": "ack_never", "count": 1 })).await;
     let (status, body) = post.ask("/v2/send/text", json!({ "message": "are you there" })).await;
     assert_eq!((status, &body["status"]), (StatusCode::ACCEPTED, &json!("unknown")), "{body}");
     network.mend(&fault).await;
     // It holds nobody up.
     post.say("the next one").await;
-    network.post(&path, &json!({ "online": true })).await;
+    post.other_is_online(true).await;
     post.becomes(body["id"].as_str().unwrap(), "delivered").await;
     let inbox = post.inbox(2).await;
     assert_eq!((&inbox[0]["text"], &inbox[0]["copies"]), (&json!("are you there"), &json!(1)));
@@ -95,8 +93,7 @@ async fn a_message_that_is_never_acknowledged_is_unknown_until_a_receipt_settles
 async fn a_message_whose_connection_broke_is_settled_by_the_receipt_and_not_sent_again() {
     let post = Post::new().await;
     let network = &post.gateway.network;
-    let path = format!("/phones/{}/online", post.other);
-    network.post(&path, &json!({ "online": false })).await;
+    post.other_is_online(false).await;
     network.fault(&json!({ "kind": "drop_before_ack", "count": 1 })).await;
     let (status, body) = post.ask("/v2/send/text", json!({ "message": "half said" })).await;
     assert_eq!((status, &body["status"]), (StatusCode::ACCEPTED, &json!("unknown")), "{body}");
@@ -107,7 +104,7 @@ async fn a_message_whose_connection_broke_is_settled_by_the_receipt_and_not_sent
     assert_eq!(post.message(id).await["status"], "unknown");
     let told = post.logged().await;
     assert!(told.iter().all(|message| message["id"] != *id), "{told:?}");
-    network.post(&path, &json!({ "online": true })).await;
+    post.other_is_online(true).await;
     post.becomes(id, "delivered").await;
     let told = post.logged().await;
     assert_eq!(told.iter().filter(|message| message["id"] == *id).count(), 1, "{told:?}");
@@ -120,15 +117,14 @@ async fn a_message_whose_connection_broke_is_settled_by_the_receipt_and_not_sent
 async fn a_file_that_arrived_though_nobody_knew_is_told_with_its_address() {
     let post = Post::new().await;
     let network = &post.gateway.network;
-    let path = format!("/phones/{}/online", post.other);
-    network.post(&path, &json!({ "online": false })).await;
+    post.other_is_online(false).await;
     network.fault(&json!({ "kind": "drop_before_ack", "count": 1 })).await;
     let file = json!({ "data": "JVBERi0xLjQKJSVFT0YK", "filename": "offer.pdf" });
     let (status, body) = post.ask("/v2/send/document", json!({ "file": file })).await;
     assert_eq!((status, &body["status"]), (StatusCode::ACCEPTED, &json!("unknown")), "{body}");
     let id = body["id"].as_str().unwrap();
     post.gateway.client.reaches(&post.instance, "WORKING").await;
-    network.post(&path, &json!({ "online": true })).await;
+    post.other_is_online(true).await;
     post.becomes(id, "delivered").await;
     let told = post.logged().await;
     let told = told.iter().find(|message| message["id"] == *id).expect("the message is told");

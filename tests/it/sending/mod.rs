@@ -74,6 +74,12 @@ impl Post {
         body
     }
 
+    /// The phone that is written to goes away, or comes back.
+    async fn other_is_online(&self, online: bool) {
+        let path = format!("/phones/{}/online", self.other);
+        self.gateway.network.post(&path, &json!({ "online": online })).await;
+    }
+
     /// What the log tells of the messages of this account, each with its id and kind.
     async fn logged(&self) -> Vec<Value> {
         let path = format!("/v2/events?instance_id={}&after=0", self.instance);
