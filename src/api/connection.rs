@@ -12,20 +12,26 @@
 //!   the connection, and a client that was still sending never sees why.
 //!
 //! So the socket is wrapped: to actix, [`Guarded`] reads as ended once its time is up or its answer says that the
-//! connection closes. And the socket outlives actix's use of it, to be closed as RFC 9112 §9.6 asks: our side first, then
-//! what the client still sends is thrown away for a moment, and then the rest.
+//! connection closes. And the socket outlives actix's use of it, to carry an answer that goes on ([`carried`]), and to be
+//! closed as RFC 9112 §9.6 asks: our side first, then what the client still sends is thrown away for a moment, and then
+//! the rest.
+
+mod carried;
 
 use std::cell::{Cell, RefCell};
+use std::convert::Infallible;
 use std::io;
+use std::mem;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
 use actix_http::ConnectionType;
-use actix_web::body::{BodySize, BoxBody, MessageBody};
+use actix_web::body::{BodySize, BodyStream, BoxBody, MessageBody};
 use actix_web::dev::ResponseHead;
 use bytes::Bytes;
+use futures_util::stream;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, sleep_until, timeout_at};
@@ -62,6 +68,8 @@ struct Shared {
     reader: RefCell<Option<Waker>>,
     /// The socket, once actix has let go of it.
     socket: Cell<Option<TcpStream>>,
+    /// The body of the last answer, if it goes on after that.
+    body: Cell<Option<BoxBody>>,
 }
 
 #[derive(Clone, Copy)]
@@ -86,6 +94,7 @@ impl Connection {
             left: Cell::new(false),
             reader: RefCell::new(None),
             socket: Cell::new(None),
+            body: Cell::new(None),
         }));
         let guarded = Guarded { socket: Some(socket), timer: None, connection: connection.clone() };
         (connection, guarded)
@@ -97,9 +106,12 @@ impl Connection {
         UnderWay(self.clone())
     }
 
-    /// Whether the client has closed its side. Nobody is woken by it: for bodies, which are polled when it happens.
-    pub(super) fn is_left(&self) -> bool {
-        self.0.left.get()
+    /// Carries an answer that goes on after actix has written its head.
+    pub(super) async fn carry(&self) {
+        let Some(body) = self.0.body.take() else { return };
+        let Some(socket) = self.0.socket.take() else { return };
+        carried::carry(&socket, body, STALL).await;
+        self.0.socket.set(Some(socket));
     }
 
     /// Closes the connection, after actix is done with it.
@@ -165,8 +177,14 @@ impl Connection {
 pub(super) struct UnderWay(Connection);
 
 impl UnderWay {
-    /// The body of its answer.
-    pub(super) fn answered(self, head: &ResponseHead, body: BoxBody) -> Answer {
+    /// The body of its answer, as far as actix is concerned.
+    pub(super) fn answered(self, head: &mut ResponseHead, mut body: BoxBody) -> Answer {
+        if carried::goes_on(head, &body) {
+            head.set_connection_type(ConnectionType::Close);
+            head.no_chunking(true);
+            let nothing = BodyStream::new(stream::empty::<Result<Bytes, Infallible>>());
+            self.0.0.body.set(Some(mem::replace(&mut body, BoxBody::new(nothing))));
+        }
         if head.connection_type() == ConnectionType::Close {
             self.0.end();
         }
@@ -275,8 +293,9 @@ impl AsyncWrite for Guarded {
         self.socket().poll_flush(cx)
     }
 
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.socket().poll_shutdown(cx)
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        // It is closed once actix has let go of it.
+        Poll::Ready(Ok(()))
     }
 }
 

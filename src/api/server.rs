@@ -79,9 +79,13 @@ where
 {
     let peer = socket.peer_addr().ok();
     let (connection, socket) = Connection::open(socket, head_timeout);
-    let serving = http.call((socket, Protocol::Http1, peer));
+    // Boxed, so that its room is free again for an answer that goes on after it.
+    let serving = Box::pin(http.call((socket, Protocol::Http1, peer)));
     async move {
         let outcome = serving.await;
+        if outcome.is_ok() {
+            connection.carry().await;
+        }
         connection.close().await;
         outcome
     }

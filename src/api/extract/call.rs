@@ -15,7 +15,6 @@ use bytes::Bytes;
 use tracing::{Span, field};
 use uuid::Uuid;
 
-use crate::api::connection::Connection;
 use crate::api::dashboard::{Admitted, admit};
 use crate::api::error::ApiError;
 use crate::api::forward::{self, Cargo, Passage};
@@ -236,11 +235,6 @@ impl Call {
             credential: self.credential,
             session: self.session,
         })
-    }
-
-    /// The request's connection.
-    pub(in crate::api) fn connection(&self) -> Option<Connection> {
-        self.request.conn_data::<Connection>().cloned()
     }
 
     /// Whether only the head of the answer is wanted.

@@ -1,8 +1,9 @@
 //! Answers that go on: Server-Sent Events.
 //!
 //! A stream is a body that its connection's task polls: no task of its own, no channel, no buffer that fills while its
-//! client is slow. What it needs besides its events is here: a place among those that may be open ([`Streams`]), the end
-//! of its credential, its client or the node, and a heartbeat ([`Vigil`]), and how events are written ([`Frames`]).
+//! client is slow, and dropped with it. What it needs besides its events is here: a place among those that may be open
+//! ([`Streams`]), the end of its credential or the node, and a heartbeat ([`Vigil`]), and how events are written
+//! ([`Frames`]).
 
 mod frames;
 mod vigil;

@@ -1,14 +1,11 @@
-//! What a stream watches beside its events: that its credential holds, that its client is there, that the node goes on.
+//! What a stream watches beside its events: that its credential holds, and that the node goes on.
 
-use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::sync::Arc;
-use std::task::Poll;
 
 use actix_web::web::Data;
 use chrono::{DateTime, TimeDelta, Utc};
 
-use crate::api::connection::Connection;
 use crate::api::error::ApiError;
 use crate::api::extract::{Call, Credential};
 use crate::api::state::ApiState;
@@ -30,7 +27,6 @@ pub(in crate::api) struct Vigil {
     state: Data<ApiState>,
     credential: Credential,
     scope: Scope,
-    connection: Option<Connection>,
     beat_at: DateTime<Utc>,
     check_at: DateTime<Utc>,
     place: Place,
@@ -53,15 +49,7 @@ impl Vigil {
         let state = call.state.clone();
         let place = among.open(call.caller.account_id)?;
         let now = state.clock.now();
-        Ok(Self {
-            credential: call.credential(),
-            scope,
-            connection: call.connection(),
-            beat_at: now + HEARTBEAT,
-            check_at: now + CHECK,
-            place,
-            state,
-        })
+        Ok(Self { credential: call.credential(), scope, beat_at: now + HEARTBEAT, check_at: now + CHECK, place, state })
     }
 
     /// Something was sent: the silence begins anew.
@@ -93,7 +81,6 @@ impl Vigil {
             tokio::select! {
                 biased;
                 () = self.place.ended() => return Woken::End,
-                () = left(self.connection.as_ref()) => return Woken::End,
                 () = &mut news => return Woken::News,
                 () = clock.sleep_until(wake_at) => {}
             }
@@ -106,10 +93,4 @@ impl Vigil {
             }
         }
     }
-}
-
-/// Completes when the client has closed its side. No waker is needed: the connection's task is woken by it, and polls the
-/// body.
-fn left(connection: Option<&Connection>) -> impl Future<Output = ()> {
-    poll_fn(move |_| if connection.is_some_and(Connection::is_left) { Poll::Ready(()) } else { Poll::Pending })
 }

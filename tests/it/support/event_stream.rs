@@ -39,6 +39,7 @@ impl EventStream {
         let response = request.header("accept", "text/event-stream").send().await.unwrap();
         assert_eq!(response.status(), StatusCode::OK);
         assert_eq!(response.headers()["content-type"], "text/event-stream");
+        assert_eq!(response.headers()["connection"], "close");
         let mut stream =
             Self { response, unread: Vec::new(), frames: VecDeque::new(), last_id: None, text: String::new() };
         let first = stream.frame().await.expect("it tells where it begins");
