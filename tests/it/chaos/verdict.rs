@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use tokio::time::{Instant, sleep};
 
 use super::receiver::Receiver;
 use super::traffic::Taken;
@@ -29,14 +30,17 @@ pub(super) async fn works_again(client: &Client, instance: &str) {
 pub(super) async fn on_inbound(receiver: &Receiver, instance: &str, sent: &[String]) -> usize {
     let text = |delivery: &Value| delivery["payload"]["body"].as_str().map(str::to_owned);
     let is_message = |delivery: &Value| delivery["event"] == "message";
-    until_within(PATIENCE, "every text that a phone sent is delivered", || async {
-        let deliveries = receiver.deliveries();
-        let told: BTreeSet<String> = deliveries.iter().filter(|it| is_message(it)).filter_map(text).collect();
-        sent.iter().all(|text| told.contains(text)).then_some(())
-    })
-    .await;
-
+    let told = || receiver.deliveries().iter().filter(|it| is_message(it)).filter_map(text).collect::<BTreeSet<_>>();
+    let deadline = Instant::now() + PATIENCE;
+    while Instant::now() < deadline && sent.iter().any(|text| !told().contains(text)) {
+        sleep(Duration::from_secs(1)).await;
+    }
     let deliveries = receiver.deliveries();
+    let told = told();
+    let missing: Vec<&String> = sent.iter().filter(|text| !told.contains(*text)).collect();
+    let unreadable = deliveries.iter().filter(|it| is_message(it) && text(it).is_none()).collect::<Vec<_>>();
+    assert!(missing.is_empty(), "never delivered: {missing:?}; told as unreadable: {unreadable:?}");
+
     let mut seen = BTreeMap::new();
     let mut highest = 0;
     for delivery in &deliveries {

@@ -1,5 +1,8 @@
 //! Nothing that WhatsApp was told we have is lost, and nothing is told twice.
 
+use sqlx::pool::PoolConnection;
+use sqlx::{PgPool, Postgres};
+
 use super::*;
 
 /// Makes every insert into `table` that meets `when` fail, until it is mended.
@@ -73,38 +76,104 @@ async fn what_comes_while_the_instance_is_away_is_told_in_order_when_it_is_back(
     pair.gateway.stop().await;
 }
 
+/// A gate in the database that no message passes into the log while it is held.
+struct Gate<'a> {
+    pool: &'a PgPool,
+    held: PoolConnection<Postgres>,
+}
+
+impl<'a> Gate<'a> {
+    async fn close(pair: &'a Pair) -> Self {
+        let pool = pair.gateway.database.pool();
+        let waits = "CREATE OR REPLACE FUNCTION waits() RETURNS trigger LANGUAGE plpgsql AS
+                     $$ BEGIN PERFORM pg_advisory_xact_lock(1); RETURN NEW; END $$;
+                     CREATE OR REPLACE TRIGGER waits BEFORE INSERT ON event FOR EACH ROW WHEN (NEW.kind = 'message')
+                     EXECUTE FUNCTION waits()";
+        sqlx::raw_sql(waits).execute(pool).await.unwrap();
+        let mut held = pool.acquire().await.unwrap();
+        sqlx::raw_sql("SELECT pg_advisory_lock(1)").execute(&mut *held).await.unwrap();
+        Self { pool, held }
+    }
+
+    /// Waits until a message stands before it: its copy is stored.
+    async fn is_reached(&self) {
+        until("the copy is stored", || async {
+            let copies = sqlx::query_scalar::<_, i64>("SELECT count(*) FROM engine_state WHERE kind = 19");
+            (copies.fetch_one(self.pool).await.unwrap() == 1).then_some(())
+        })
+        .await;
+    }
+
+    async fn open(mut self) {
+        sqlx::raw_sql("SELECT pg_advisory_unlock(1)").execute(&mut *self.held).await.unwrap();
+    }
+}
+
+impl Pair {
+    async fn stop(&self) {
+        self.gateway.client.post("/v2/session/stop", &json!({ "instance_id": self.instance })).await;
+        // No sooner: the acknowledgement may still be on its way.
+        self.gateway.client.reaches(&self.instance, "STOPPED").await;
+    }
+
+    async fn start(&self) {
+        self.gateway.client.post("/v2/session/start", &json!({ "instance_id": self.instance })).await;
+    }
+
+    /// What a crash between two writes leaves of a message: nothing but the ratchet.
+    async fn lose(&self, body: &str) {
+        let gate = Gate::close(self).await;
+        let message = self.hear(text(body)).await;
+        gate.is_reached().await;
+        // The network goes silent: the acknowledgement is lost.
+        let silence = self.gateway.network.fault(&json!({ "kind": "silent" })).await;
+        gate.open().await;
+        self.told(EventKind::Message, &message).await;
+        sqlx::raw_sql("DELETE FROM seen_message").execute(self.gateway.database.pool()).await.unwrap();
+        self.stop().await;
+        self.gateway.network.mend(&silence).await;
+    }
+
+    /// Waits until a text was told this often.
+    async fn is_told(&self, body: &str, times: usize) {
+        until("it is told again", || async {
+            let told = self.log().await.iter().filter(|event| payload(event)["body"] == body).count();
+            assert!(told <= times, "it is told {told} times");
+            (told == times).then_some(())
+        })
+        .await;
+    }
+
+    /// Which linked devices say that they have what the other phone sent.
+    async fn has_been_delivered_to(&self) -> Vec<Value> {
+        let outbox = self.gateway.network.get(&format!("/phones/{}/outbox", self.other)).await;
+        let devices = outbox[0]["delivered_to"].as_array().unwrap().clone();
+        devices.into_iter().filter(|device| device.as_str().unwrap().contains(':')).collect()
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_message_whose_ratchet_survived_a_crash_and_nothing_else_did_is_asked_for_again() {
     let pair = Pair::new().await;
-    let pool = pair.gateway.database.pool();
-    // The log waits for us, and meanwhile the network goes silent: the acknowledgement is lost.
-    let waits = "CREATE FUNCTION waits() RETURNS trigger LANGUAGE plpgsql AS
-                 $$ BEGIN PERFORM pg_advisory_xact_lock(1); RETURN NEW; END $$;
-                 CREATE TRIGGER waits BEFORE INSERT ON event FOR EACH ROW WHEN (NEW.kind = 'message')
-                 EXECUTE FUNCTION waits()";
-    sqlx::raw_sql(waits).execute(pool).await.unwrap();
-    let mut gate = pool.acquire().await.unwrap();
-    sqlx::raw_sql("SELECT pg_advisory_lock(1)").execute(&mut *gate).await.unwrap();
-    let message = pair.hear(text("lost and found")).await;
-    until("the copy is stored", || async {
-        let copies = sqlx::query_scalar::<_, i64>("SELECT count(*) FROM engine_state WHERE kind = 19");
-        (copies.fetch_one(pool).await.unwrap() == 1).then_some(())
-    })
-    .await;
-    let silence = pair.gateway.network.fault(&json!({ "kind": "silent" })).await;
-    sqlx::raw_sql("SELECT pg_advisory_unlock(1)").execute(&mut *gate).await.unwrap();
-    pair.told(EventKind::Message, &message).await;
-    // What a crash between two writes leaves: nothing but the ratchet.
-    sqlx::raw_sql("DROP TRIGGER waits ON event; DELETE FROM seen_message").execute(pool).await.unwrap();
-    pair.gateway.client.post("/v2/session/stop", &json!({ "instance_id": pair.instance })).await;
-    // No sooner: the acknowledgement may still be on its way.
-    pair.gateway.client.reaches(&pair.instance, "STOPPED").await;
-    pair.gateway.network.mend(&silence).await;
-    pair.gateway.client.post("/v2/session/start", &json!({ "instance_id": pair.instance })).await;
-    until("it is told again", || async {
-        let told = pair.log().await.iter().filter(|event| payload(event)["body"] == "lost and found").count();
-        (told == 2).then_some(())
-    })
-    .await;
+    pair.lose("lost and found").await;
+    pair.start().await;
+    pair.is_told("lost and found", 2).await;
+    pair.gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_that_was_lost_in_a_crash_is_not_acknowledged_before_it_was_told() {
+    let pair = Pair::new().await;
+    pair.lose("lost twice").await;
+    let gate = Gate::close(&pair).await;
+    pair.start().await;
+    // It was asked for, and has come again.
+    gate.is_reached().await;
+    assert_eq!(pair.has_been_delivered_to().await, Vec::<Value>::new());
+    pair.stop().await;
+    gate.open().await;
+    pair.start().await;
+    pair.is_told("lost twice", 2).await;
+    until("it is acknowledged", || async { (pair.has_been_delivered_to().await.len() == 1).then_some(()) }).await;
     pair.gateway.stop().await;
 }

@@ -33,7 +33,7 @@ mod signal;
 
 pub(super) use addresses::other as other_address;
 pub(super) use device::read as read_device;
-pub(super) use pending::{Missing, PendingKey};
+pub(super) use pending::{Missing, PendingKey, as_unreadable};
 
 /// What the library expects of its stores.
 type WaResult<T> = Result<T, WaError>;
@@ -64,6 +64,9 @@ pub enum BackendError {
     /// The run could not keep what came in: it writes nothing more.
     #[error("the run could not keep what came in and writes nothing more")]
     Spoiled,
+    /// It was decrypted before, and nobody took it in: it is to be sent again until somebody does.
+    #[error("a message was lost in a crash and is asked for again")]
+    Missing,
     /// The database failed.
     #[error(transparent)]
     Store(#[from] StoreError),

@@ -39,6 +39,12 @@ pub(in crate::engine::whatsapp) struct Missing {
     pub(in crate::engine::whatsapp) id: String,
 }
 
+/// What stands for the chat of a message once that was told as unreadable: the message itself may yet come, and is then
+/// told.
+pub(in crate::engine::whatsapp) fn as_unreadable(chat: &str) -> String {
+    format!("unreadable {chat}")
+}
+
 /// What is known of copies besides their rows.
 #[derive(Debug)]
 pub(super) struct Copies {
@@ -102,7 +108,8 @@ impl Backend {
     }
 
     /// A copy, which the library asks for when it is sent a message that it has decrypted before. Without one the message
-    /// was taken in, or lost.
+    /// was taken in, or lost. One that was lost is not acknowledged, which an error sees to: should this run die before it
+    /// has come again, WhatsApp reminds the next one of it.
     pub(super) async fn get_pending(
         &self,
         chat: &str,
@@ -114,11 +121,15 @@ impl Backend {
         if copy.is_none() {
             let key = [in_chat.to_non_ad_string(), from.to_non_ad_string()];
             let mut conn = self.connection().await?;
-            if !event::is_seen(&mut conn, &self.cipher, self.id, &[&key[0], &key[1], id]).await? {
-                let missing = Missing { chat: chat.to_owned(), sender: sender.to_owned(), id: id.to_owned() };
-                // When more are missing than can wait, something is wrong that asking again does not mend.
-                let _ = self.pending.missing.try_send(missing);
+            for chat in [&key[0], &as_unreadable(&key[0])] {
+                if event::is_seen(&mut conn, &self.cipher, self.id, &[chat, &key[1], id]).await? {
+                    return Ok(None);
+                }
             }
+            let missing = Missing { chat: chat.to_owned(), sender: sender.to_owned(), id: id.to_owned() };
+            // When more are missing than can wait, the others are for the next connection.
+            let _ = self.pending.missing.try_send(missing);
+            return Err(BackendError::Missing);
         }
         Ok(copy)
     }

@@ -2,8 +2,9 @@
 //!
 //! The library saves all ratchets together, now and then. A crash right after it saved the one of a message whose copy was
 //! not stored yet leaves neither a copy nor a way to decrypt what WhatsApp sends again: the library takes it for a
-//! repetition and acknowledges it. Nobody but us knows that it was never taken in. So its sender is asked for it once
-//! more, as for any message that cannot be read, and it is told as lost if it does not come.
+//! repetition. Nobody but us knows that it was never taken in. So its sender is asked for it once more, as for any message
+//! that cannot be read, and it is told as lost if it does not come. Until one of the two is stored it is not acknowledged,
+//! and asked for again on each connection.
 
 use std::sync::Arc;
 

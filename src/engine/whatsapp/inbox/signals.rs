@@ -14,7 +14,7 @@ use wacore::types::events::{DecryptFailMode, Event, UnavailableType, Undecryptab
 use whatsapp_rust::Client;
 
 use crate::domain::event::Draft;
-use crate::engine::whatsapp::backend::Missing;
+use crate::engine::whatsapp::backend::{Missing, as_unreadable};
 use crate::store::StoreError;
 use crate::store::event::{self, Incoming};
 
@@ -150,8 +150,7 @@ impl Signals {
         }
         let is_view_once = message.unavailable_type == UnavailableType::ViewOnce;
         let draft = unreadable(client, &message.info, is_view_once).await;
-        // A key of its own: the message itself may yet come, and is then told.
-        Some(entry(Some([format!("unreadable {chat}"), sender, id]), draft))
+        Some(entry(Some([as_unreadable(&chat), sender, id]), draft))
     }
 
     async fn is_seen(&self, key: &[&str; 3]) -> Result<bool, StoreError> {
