@@ -12,6 +12,8 @@ use std::time::Duration;
 use reqwest::header::{CONTENT_LENGTH, CONTENT_TYPE, LOCATION};
 use reqwest::{Client, Response, StatusCode};
 use tokio::runtime::Handle;
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
 use tokio_util::task::AbortOnDropHandle;
 use url::Url;
 
@@ -25,6 +27,15 @@ const REDIRECTS: usize = 3;
 /// How long nothing may come.
 const STALL: Duration = Duration::from_secs(15);
 
+/// How long a page may take, whose preview a message waits for.
+const PAGE_PATIENCE: Duration = Duration::from_secs(5);
+
+/// How much of a page is read, in bytes: its head is at its beginning.
+const PAGE: usize = 512 * 1024;
+
+/// How many pages are read at a time.
+const PAGES: usize = 16;
+
 /// How long the whole may take.
 const PATIENCE: Duration = Duration::from_mins(1);
 
@@ -37,6 +48,13 @@ pub struct Fetched {
     pub mimetype: Option<String>,
     /// The last part of the address, where it looks like a name.
     pub filename: Option<String>,
+}
+
+/// The beginning of a page.
+#[derive(Debug)]
+pub(super) struct Page {
+    pub(super) beginning: Vec<u8>,
+    pub(super) content_type: String,
 }
 
 /// A file was not fetched. What is told holds no more than the caller knew.
@@ -69,6 +87,7 @@ pub struct Fetcher {
     client: Client,
     spool: Spool,
     runtime: Handle,
+    pages: Arc<Semaphore>,
 }
 
 impl Fetcher {
@@ -76,24 +95,45 @@ impl Fetcher {
     /// be the main one.
     pub fn new(guard: Guard, spool: Spool, names: Arc<dyn Names>) -> Result<Self, reqwest::Error> {
         let client = target::client(&guard, PATIENCE, names)?;
-        Ok(Self { guard, client, spool, runtime: Handle::current() })
+        let pages = Arc::new(Semaphore::new(PAGES));
+        Ok(Self { guard, client, spool, runtime: Handle::current(), pages })
     }
 
     /// The file at `address`.
     pub async fn fetch(&self, address: &str) -> Result<Fetched, FetchError> {
         let url = self.guard.vet(address)?;
         let (fetcher, fetching) = (self.clone(), self.runtime.clone());
-        let fetching = fetching.spawn(async move { fetcher.follow(url).await });
+        let fetching = fetching.spawn(async move {
+            let (url, answer) = fetcher.follow(url).await?;
+            fetcher.take(&url, answer).await
+        });
         // If the caller leaves, so does the request.
         AbortOnDropHandle::new(fetching).await.map_err(|_| FetchError::Unreachable)?
     }
 
-    async fn follow(&self, mut url: Url) -> Result<Fetched, FetchError> {
+    /// The beginning of the page at `address`; `None` if something else is there.
+    pub(super) async fn page(&self, address: &str) -> Result<Option<Page>, FetchError> {
+        let url = self.guard.vet(address)?;
+        let (fetcher, fetching) = (self.clone(), self.runtime.clone());
+        let fetching = fetching.spawn(timeout(PAGE_PATIENCE, async move {
+            let _turn = fetcher.pages.acquire().await.map_err(|_| FetchError::Unreachable)?;
+            let (_, answer) = fetcher.follow(url).await?;
+            begin(answer).await
+        }));
+        let fetched = AbortOnDropHandle::new(fetching).await.map_err(|_| FetchError::Unreachable)?;
+        fetched.map_err(|_| FetchError::Timeout)?
+    }
+
+    /// Where an address leads in the end, and what is said there.
+    async fn follow(&self, mut url: Url) -> Result<(Url, Response), FetchError> {
         for _ in 0..=REDIRECTS {
             let asked = self.client.get(url.clone()).send();
             let answer = in_time(asked).await?;
             if !is_redirect(answer.status()) {
-                return self.take(&url, answer).await;
+                if !answer.status().is_success() {
+                    return Err(FetchError::Status(answer.status().as_u16()));
+                }
+                return Ok((url, answer));
             }
             let location = answer.headers().get(LOCATION).and_then(|value| value.to_str().ok());
             let next = location.and_then(|location| url.join(location).ok()).ok_or(FetchError::Redirects)?;
@@ -103,15 +143,12 @@ impl Fetcher {
     }
 
     async fn take(&self, url: &Url, mut answer: Response) -> Result<Fetched, FetchError> {
-        if !answer.status().is_success() {
-            return Err(FetchError::Status(answer.status().as_u16()));
-        }
         let told = answer.headers().get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
         let max = self.spool.max_bytes();
         if told.is_some_and(|length| length > max) {
             return Err(SpoolError::TooLarge { max }.into());
         }
-        let mimetype = answer.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).map(ToOwned::to_owned);
+        let mimetype = content_type(&answer);
         let mut file = self.spool.begin().await.map_err(SpoolError::Io)?;
         while let Some(chunk) = in_time(answer.chunk()).await? {
             file.write(&chunk).await?;
@@ -124,12 +161,33 @@ impl Fetcher {
     }
 }
 
+/// Reads a page as far as it is looked at.
+async fn begin(mut answer: Response) -> Result<Option<Page>, FetchError> {
+    let content_type = content_type(&answer).unwrap_or_default();
+    let kind = content_type.split(';').next().unwrap_or_default().trim();
+    if !["text/html", "application/xhtml+xml"].into_iter().any(|page| kind.eq_ignore_ascii_case(page)) {
+        return Ok(None);
+    }
+    let mut beginning = Vec::new();
+    while let Some(chunk) = in_time(answer.chunk()).await? {
+        beginning.extend_from_slice(&chunk[..chunk.len().min(PAGE - beginning.len())]);
+        if beginning.len() == PAGE {
+            break;
+        }
+    }
+    Ok(Some(Page { beginning, content_type }))
+}
+
+fn content_type(answer: &Response) -> Option<String> {
+    answer.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).map(ToOwned::to_owned)
+}
+
 fn is_redirect(status: StatusCode) -> bool {
     matches!(status.as_u16(), 301 | 302 | 303 | 307 | 308)
 }
 
 async fn in_time<T>(step: impl Future<Output = Result<T, reqwest::Error>>) -> Result<T, FetchError> {
-    match tokio::time::timeout(STALL, step).await {
+    match timeout(STALL, step).await {
         Ok(outcome) => outcome.map_err(|error| refusal(&error)),
         Err(_) => Err(FetchError::Timeout),
     }
@@ -256,5 +314,32 @@ mod tests {
         let absent = server(vec![answer("404 Not Found", "what nobody must learn")]).await;
         let error = fetcher.fetch(&absent).await.unwrap_err();
         assert_eq!(error.to_string(), "its server answered with status 404");
+    }
+
+    #[tokio::test]
+    async fn of_a_page_only_the_beginning_is_read_and_of_anything_else_nothing() {
+        // Files may be longer than what is kept of a page, or shorter: it is no file.
+        let (_scratch, fetcher) = fetcher(4, &["127.0.0.1"]);
+        let long = "a".repeat(PAGE + 1);
+        let head = "200 OK\r\nContent-Type: Text/HTML ;charset=x";
+        let page = fetcher.page(&server(vec![answer(head, &long)]).await).await.unwrap().unwrap();
+        assert_eq!((page.beginning.len(), page.content_type.as_str()), (PAGE, "Text/HTML ;charset=x"));
+        let short = server(vec![to("/there"), answer("200 OK\r\nContent-Type: application/xhtml+xml", "short")]).await;
+        assert_eq!(fetcher.page(&short).await.unwrap().unwrap().beginning, b"short");
+        for head in ["200 OK", "200 OK\r\nContent-Type: image/png", "200 OK\r\nContent-Type: text/html-not"] {
+            assert!(fetcher.page(&server(vec![answer(head, &long)]).await).await.unwrap().is_none(), "{head}");
+        }
+        let absent = server(vec![answer("404 Not Found\r\nContent-Type: text/html", "")]).await;
+        assert!(matches!(fetcher.page(&absent).await, Err(FetchError::Status(404))));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_page_is_not_waited_for_long() {
+        let (_scratch, fetcher) = fetcher(4, &["127.0.0.1"]);
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let silent = format!("http://{}", listener.local_addr().unwrap());
+        let begun = tokio::time::Instant::now();
+        assert!(matches!(fetcher.page(&silent).await, Err(FetchError::Timeout)));
+        assert_eq!(begun.elapsed().as_secs(), PAGE_PATIENCE.as_secs());
     }
 }

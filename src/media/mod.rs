@@ -4,12 +4,13 @@
 //! on the [`shelf`] while it is kept. What is kept is the encrypted form, as WhatsApp keeps it ([`cipher`]); the key is
 //! in the database, sealed, so that a shelf alone tells nothing, and whatever belonged to an erased instance is noise.
 //! [`library`] puts them together for files that came in, [`mod@outgoing`] for those to send: [`fetch`] brings them from
-//! addresses that callers name, [`sniff`] sees what they are.
+//! addresses that callers name, [`sniff`] sees what they are; [`preview`] reads what a page says it is.
 
 pub mod cipher;
 pub mod fetch;
 pub mod library;
 pub mod outgoing;
+pub mod preview;
 pub mod shelf;
 pub mod sniff;
 pub mod spool;

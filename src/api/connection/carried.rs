@@ -138,7 +138,7 @@ mod tests {
         let (socket, mut client) = pair().await;
         let talking = async {
             // It may be reset before all is said.
-            let _ = client.write_all(&[0; 2 * IGNORED]).await;
+            let _ = client.write_all(&vec![0; 2 * IGNORED]).await;
         };
         tokio::join!(carry(&socket, says(Vec::new()), STALL), talking);
     }

@@ -7,7 +7,9 @@ use crate::api::error::ApiError;
 use crate::api::extract::Call;
 use crate::api::openapi::answers::{Conflicting, EveryRoute, OfInstance, OfStatus};
 use crate::domain::instance::InstanceId;
-use crate::domain::outgoing::{Content, Over, Words};
+use crate::domain::message_id::MessageId;
+use crate::domain::outgoing::{Content, LinkPreview, Over, Words, first_link};
+use crate::media::preview;
 
 use super::accept::Form;
 use super::document::Taken;
@@ -37,7 +39,8 @@ use super::document::Taken;
         ("mentions" = Option<Vec<String>>, Query, max_items = 256, example = json!(["201012345678@c.us"]),
             description = "People who are mentioned; the text names each as `@201012345678`."),
         ("preview" = Option<bool>, Query, example = false,
-            description = "Accepted, and without effect: previews of links are not made."),
+            description = "Shows the title and description of the page that the first link of the text leads to. A page \
+                that has not come within 5 s is left out, and the text is sent all the same."),
         ("ttl" = Option<u32>, Query, minimum = 1, maximum = 86400, example = 3600,
             description = "Seconds that it may wait to be sent; an hour unless configured otherwise."),
         ("over" = Option<Over>, Query, example = "queue",
@@ -52,9 +55,23 @@ pub async fn text(call: Call) -> Result<HttpResponse, ApiError> {
     let chat = read.chat("chatId");
     let text = read.needed("message", Words::parse);
     let mentions = read.mentions();
-    read.boolean("preview");
+    let shows_preview = read.boolean("preview").unwrap_or_default();
     read.finish()?;
     let (chat, text) = chat.zip(text).expect("without them there was a problem");
-    let asked = json!({ "text": text, "mentions": mentions });
-    form.send(&call, "send.text", (chat, asked), |quote| Content::Text { text, quote, mentions }).await
+    let asked = json!({ "text": text, "mentions": mentions, "preview": shows_preview });
+    let link = first_link(text.as_str()).filter(|_| shows_preview).map(ToOwned::to_owned);
+    let preview = async |_, _: &MessageId| Ok(preview(&call, link.as_deref()).await);
+    let content = |preview, quote| Content::Text { text, quote, mentions, preview };
+    form.send_prepared(&call, "send.text", (chat, asked), preview, content).await
+}
+
+/// What a message shows of the page it leads to. That a page cannot be had keeps no message back.
+async fn preview(call: &Call, link: Option<&str>) -> Option<Box<LinkPreview>> {
+    match preview::of(&call.state.fetcher, link?).await {
+        Ok(preview) => preview.map(Box::new),
+        Err(error) => {
+            tracing::debug!(error = &error as &dyn std::error::Error, "a text is sent without a preview");
+            None
+        }
+    }
 }

@@ -10,6 +10,8 @@ use crate::domain::message_id::MessageId;
 use crate::domain::outgoing_file::{OutgoingFile, Placed};
 use crate::domain::phone_number::PhoneNumber;
 
+use super::preview::LinkPreview;
+
 /// Characters of a text.
 pub const MAX_TEXT: usize = 4_096;
 
@@ -48,6 +50,9 @@ pub enum Content {
         /// Whom it mentions.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         mentions: Vec<ChatId>,
+        /// What it shows of the page that it leads to.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        preview: Option<Box<LinkPreview>>,
     },
     /// A place.
     Location {
@@ -487,7 +492,7 @@ mod tests {
         let target = Target { id: MessageId::parse("3EB0").unwrap(), author: Author::Other(chat.clone()) };
         let quote = Quote { target: target.clone(), text: Some(words("what?")) };
         for content in [
-            Content::Text { text: words("that"), quote: Some(quote.clone()), mentions: vec![chat] },
+            Content::Text { text: words("that"), quote: Some(quote.clone()), mentions: vec![chat], preview: None },
             Content::Reaction { target: target.clone(), emoji: None },
             Content::Revoke { target: Target { author: Author::Me, ..target } },
             Content::Location { place: Place::new(30.0, 31.2).unwrap(), quote: Some(quote) },

@@ -2,6 +2,7 @@
 
 mod content;
 mod pace;
+mod preview;
 mod state;
 
 use std::time::Duration;
@@ -15,6 +16,7 @@ pub use content::{
     Target, Vcard, Words,
 };
 pub use pace::{Ledger, Over, Pace};
+pub use preview::{LinkPreview, first_link};
 pub use state::{Failure, State};
 
 /// The longest time that a message may wait to be sent.

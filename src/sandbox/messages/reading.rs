@@ -22,6 +22,9 @@ pub struct Said {
     /// The addresses of those it mentions.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub mentions: Vec<String>,
+    /// What it shows of a page.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub preview: Option<Preview>,
     /// The answers of a poll, or those chosen.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub options: Option<Vec<String>>,
@@ -43,6 +46,17 @@ pub struct Said {
     /// A contact's card.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub vcard: Option<String>,
+}
+
+/// What a text shows of the page it leads to.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Preview {
+    /// The address, as it stands in the text.
+    pub link: String,
+    /// What the page is called.
+    pub title: Option<String>,
+    /// What it is about.
+    pub description: Option<String>,
 }
 
 /// A file that a message refers to.
@@ -97,7 +111,12 @@ impl Said {
             return Self { text: Some(text.clone()), ..Self::of("text") };
         }
         if let Some(extended) = message.extended_text_message.as_option() {
-            return Self { text: extended.text.clone(), ..Self::of("text") }
+            let preview = extended.matched_text.clone().map(|link| Preview {
+                link,
+                title: extended.title.clone(),
+                description: extended.description.clone(),
+            });
+            return Self { text: extended.text.clone(), preview, ..Self::of("text") }
                 .in_context(extended.context_info.as_option());
         }
         if let Some(reaction) = message.reaction_message.as_option() {

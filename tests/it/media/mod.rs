@@ -1,6 +1,7 @@
 //! Files of messages, from a phone through the gateway and back, on the real protocol.
 
 mod given;
+mod previews;
 mod sent;
 
 use base64::Engine as _;

@@ -46,7 +46,7 @@ fn multipart(fields: &[(&str, &str)], (name, mimetype, content): (&str, &str, &[
 }
 
 /// A server that gives every request the same answer.
-async fn server(head: &'static str, body: Vec<u8>) -> String {
+pub(super) async fn server(head: &'static str, body: Vec<u8>) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     tokio::spawn(async move {
@@ -67,12 +67,12 @@ async fn server(head: &'static str, body: Vec<u8>) -> String {
 
 impl Scene {
     /// With a gateway that fetches files from this host.
-    async fn fetching() -> Self {
+    pub(super) async fn fetching() -> Self {
         let local = |config: &mut wagate::config::Config| config.media.allow_private = vec!["127.0.0.1".into()];
         Self::on(Gateway::with(local).await).await
     }
 
-    async fn send(&self, route: &str, mut body: Value) -> (StatusCode, Value) {
+    pub(super) async fn send(&self, route: &str, mut body: Value) -> (StatusCode, Value) {
         body["instance_id"] = self.instance.as_str().into();
         body["chatId"] = self.other.as_str().into();
         self.gateway.client.post(&format!("/v2/send/{route}"), &body).await
@@ -95,7 +95,7 @@ impl Scene {
     }
 
     /// The message of this id, once the other phone has it.
-    async fn arrived(&self, sent: &Value) -> Value {
+    pub(super) async fn arrived(&self, sent: &Value) -> Value {
         let id = sent["id"].as_str().unwrap_or_else(|| panic!("it was sent: {sent}"));
         until("the message has arrived", || async {
             let inbox = self.get(&format!("/phones/{}/inbox", self.other)).await;

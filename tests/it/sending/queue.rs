@@ -143,7 +143,7 @@ impl House {
         let text = Words::parse(name).unwrap();
         let message = Message {
             chat: ChatId::parse("201012345678").unwrap(),
-            content: Content::Text { text, quote: None, mentions: Vec::new() },
+            content: Content::Text { text, quote: None, mentions: Vec::new(), preview: None },
         };
         let letter = Letter { id: id(name), message, ttl, over: None };
         self.node.supervisor.send(self.id, letter, None).await.map(|sent| sent.state)

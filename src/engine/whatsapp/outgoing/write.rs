@@ -2,6 +2,7 @@
 
 use buffa::MessageField;
 use chrono::{DateTime, Utc};
+use waproto::whatsapp::message::extended_text_message::PreviewType;
 use waproto::whatsapp::message::protocol_message::Type;
 use waproto::whatsapp::message::{
     ContactMessage, ContactsArrayMessage, ExtendedTextMessage, LocationMessage, PollContentType, PollCreationMessage,
@@ -10,14 +11,16 @@ use waproto::whatsapp::message::{
 use waproto::whatsapp::{ContextInfo, Message as Written, MessageContextInfo, MessageKey};
 
 use crate::domain::chat_id::ChatId;
-use crate::domain::outgoing::{Author, Card, Content, Message, Place, Poll, Quote, Target, Words};
+use crate::domain::outgoing::{Author, Card, Content, LinkPreview, Message, Place, Poll, Quote, Target, Words};
 
 /// The message as WhatsApp takes it. `own` is this account's address in the chat.
 pub(super) fn message(message: &Message, own: &str, now: DateTime<Utc>) -> Written {
     let chat = &message.chat;
     let context = |quote: Option<&Quote>, mentions: &[ChatId]| context(own, quote, mentions);
     match &message.content {
-        Content::Text { text: words, quote, mentions } => text(words, context(quote.as_ref(), mentions)),
+        Content::Text { text: words, quote, mentions, preview } => {
+            text(words, context(quote.as_ref(), mentions), preview.as_deref())
+        }
         Content::Location { place, quote } => Written {
             location_message: MessageField::some(location(place, context(quote.as_ref(), &[]))),
             ..Default::default()
@@ -43,7 +46,7 @@ pub(super) fn message(message: &Message, own: &str, now: DateTime<Utc>) -> Writt
             protocol(ProtocolMessage {
                 key: MessageField::some(key(chat, own, &target)),
                 r#type: Some(Type::MESSAGE_EDIT),
-                edited_message: MessageField::some(text(words, context(None, mentions))),
+                edited_message: MessageField::some(text(words, context(None, mentions), None)),
                 timestamp_ms: Some(now.timestamp_millis()),
                 ..Default::default()
             })
@@ -63,12 +66,18 @@ fn protocol(message: ProtocolMessage) -> Written {
     Written { protocol_message: MessageField::some(message), ..Default::default() }
 }
 
-fn text(words: &Words, context: MessageField<ContextInfo>) -> Written {
+fn text(words: &Words, context: MessageField<ContextInfo>, preview: Option<&LinkPreview>) -> Written {
     let words = Some(words.as_str().to_owned());
-    if context.is_unset() {
+    if context.is_unset() && preview.is_none() {
         return Written { conversation: words, ..Default::default() };
     }
-    let extended = ExtendedTextMessage { text: words, context_info: context, ..Default::default() };
+    let mut extended = ExtendedTextMessage { text: words, context_info: context, ..Default::default() };
+    if let Some(LinkPreview { link, title, description }) = preview {
+        extended.matched_text = Some(link.clone());
+        extended.title = Some(title.clone());
+        extended.description.clone_from(description);
+        extended.preview_type = Some(PreviewType::NONE);
+    }
     Written { extended_text_message: MessageField::some(extended), ..Default::default() }
 }
 
