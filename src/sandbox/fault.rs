@@ -54,6 +54,8 @@ pub enum FaultKind {
     AckTwice,
     /// A message is delivered, and the connection cut before it is acknowledged.
     DropBeforeAck,
+    /// A message reaches the linked device with a broken seal: it cannot be decrypted.
+    Garbled,
     /// A message is not delivered; its acknowledgement has the error 463.
     #[serde(rename = "463")]
     SendRefused,

@@ -11,9 +11,9 @@ use wacore::download::MediaType;
 use wacore::poll::{compute_option_hash, encrypt_poll_vote_with_secret};
 use waproto::whatsapp::message::protocol_message::Type;
 use waproto::whatsapp::message::{
-    AudioMessage, ContactMessage, DocumentMessage, ExtendedTextMessage, ImageMessage, LocationMessage,
-    PollCreationMessage, PollEncValue, PollUpdateMessage, ProtocolMessage, ReactionMessage, StickerMessage,
-    VideoMessage, poll_creation_message,
+    AudioMessage, ContactMessage, DocumentMessage, ExtendedTextMessage, FutureProofMessage, ImageMessage,
+    LocationMessage, PollCreationMessage, PollEncValue, PollUpdateMessage, ProtocolMessage, ReactionMessage,
+    StickerMessage, VideoMessage, poll_creation_message,
 };
 use waproto::whatsapp::{ContextInfo, Message, MessageContextInfo, MessageKey};
 
@@ -45,6 +45,9 @@ pub enum Content {
         /// The text below it.
         #[serde(default)]
         caption: Option<String>,
+        /// Whether it may be looked at once only.
+        #[serde(default)]
+        view_once: bool,
     },
     /// A film.
     Video {
@@ -56,6 +59,9 @@ pub enum Content {
         /// The text below it.
         #[serde(default)]
         caption: Option<String>,
+        /// Whether it may be looked at once only.
+        #[serde(default)]
+        view_once: bool,
     },
     /// A piece of sound.
     Audio {
@@ -235,7 +241,7 @@ impl Content {
         let seconds = means.now_ms() / 1000;
         let mut message = match self {
             Self::Text { text, reply_to, mentions } => write_text(text, reply_to.as_deref(), mentions, means)?,
-            Self::Image { data, mimetype, caption } => {
+            Self::Image { data, mimetype, caption, view_once } => {
                 let file = means.upload(data, MediaType::Image)?;
                 let image = ImageMessage {
                     mimetype: Some(mimetype.clone()),
@@ -247,11 +253,13 @@ impl Content {
                     file_enc_sha256: Some(file.enc_sha256),
                     file_length: Some(file.length),
                     media_key_timestamp: Some(seconds),
+                    view_once: view_once.then_some(true),
                     ..Default::default()
                 };
-                Message { image_message: MessageField::some(image), ..Default::default() }
+                let message = Message { image_message: MessageField::some(image), ..Default::default() };
+                if *view_once { once(message) } else { message }
             }
-            Self::Video { data, mimetype, caption } => {
+            Self::Video { data, mimetype, caption, view_once } => {
                 let file = means.upload(data, MediaType::Video)?;
                 let video = VideoMessage {
                     mimetype: Some(mimetype.clone()),
@@ -263,9 +271,11 @@ impl Content {
                     file_enc_sha256: Some(file.enc_sha256),
                     file_length: Some(file.length),
                     media_key_timestamp: Some(seconds),
+                    view_once: view_once.then_some(true),
                     ..Default::default()
                 };
-                Message { video_message: MessageField::some(video), ..Default::default() }
+                let message = Message { video_message: MessageField::some(video), ..Default::default() };
+                if *view_once { once(message) } else { message }
             }
             Self::Audio { data, mimetype } => {
                 write_audio(&means.upload(data, MediaType::Audio)?, mimetype, false, seconds)
@@ -359,6 +369,12 @@ impl Content {
         message.message_context_info = MessageField::some(context);
         Ok(message)
     }
+}
+
+/// A message that may be looked at once.
+fn once(message: Message) -> Message {
+    let wrapped = FutureProofMessage { message: MessageField::some(message) };
+    Message { view_once_message_v2: MessageField::some(wrapped), ..Default::default() }
 }
 
 fn write_text(

@@ -1,6 +1,8 @@
-//! How the server acknowledges a message, good days and bad.
+//! What becomes of a message on its way and how the server acknowledges it, good days and bad.
 
 use std::time::Duration;
+
+use wacore_binary::{Node, NodeContent};
 
 use crate::sandbox::device::DeviceId;
 use crate::sandbox::fault::FaultKind;
@@ -50,7 +52,27 @@ impl Network {
             | FaultKind::Replace
             | FaultKind::Ban
             | FaultKind::Outdated
+            | FaultKind::Garbled
             | FaultKind::Restrict => Acknowledgement::Now,
         }
     }
+
+    /// Whether what is on its way to this device arrives with broken seals.
+    pub(super) fn is_garbled_for(&self, device: &DeviceId) -> bool {
+        self.strike(&[FaultKind::Garbled], device).is_some()
+    }
+}
+
+/// A message whose seals were broken on the way.
+pub(super) fn garbled(mut message: Node) -> Node {
+    if let Some(NodeContent::Nodes(children)) = &mut message.content {
+        for sealed in children.iter_mut().filter(|child| child.tag == "enc") {
+            if let Some(NodeContent::Bytes(bytes)) = &mut sealed.content
+                && let Some(last) = bytes.last_mut()
+            {
+                *last ^= 1;
+            }
+        }
+    }
+    message
 }

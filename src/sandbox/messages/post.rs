@@ -8,6 +8,7 @@ use rand::RngExt as _;
 use tokio::sync::Notify;
 use wacore_binary::{Jid, Node};
 
+use super::faulty::garbled;
 use super::groups::Group;
 use super::mailbox::Mailbox;
 use super::messenger::Messenger;
@@ -113,6 +114,12 @@ impl Network {
     pub(in crate::sandbox) fn deliver(&self, parcels: Vec<(DeviceId, Node)>) -> BTreeSet<String> {
         let mut phones = BTreeSet::new();
         let mut linked = BTreeSet::new();
+        let parcels = parcels.into_iter().map(|(device, node)| {
+            let is_struck = node.tag == "message" && device.device != 0 && self.is_garbled_for(&device);
+            let node = if is_struck { garbled(node) } else { node };
+            (device, node)
+        });
+        let parcels = parcels.collect::<Vec<_>>();
         {
             let mut post = self.post.state.lock();
             for (device, node) in parcels {

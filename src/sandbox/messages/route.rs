@@ -113,8 +113,10 @@ impl Network {
     fn route_receipt(&self, sender: &DeviceId, stanza: &Node) -> Option<BTreeSet<String>> {
         let to = jid(stanza, "to")?;
         let kind = text(stanza, "type");
-        let ids = receipt_ids(stanza);
-        self.settle(sender, "message", &ids);
+        // Who asks for a message again has not taken it.
+        if kind.as_deref() != Some("retry") {
+            self.settle(sender, "message", &receipt_ids(stanza));
+        }
         let participant = jid(stanza, "participant");
         let phone = self.account(&sender.number)?;
         let author = if to.is_group() { participant? } else { to.clone() };
@@ -212,7 +214,8 @@ impl Network {
 
 /// The sealed parts of a stanza that is for exactly one device.
 pub(super) fn sealed_in(node: &Node) -> Vec<Node> {
-    node.get_children_by_tag("enc").cloned().collect()
+    let children = node.children().unwrap_or_default().iter();
+    children.filter(|child| matches!(child.tag.as_ref(), "enc" | "unavailable")).cloned().collect()
 }
 
 /// The parts for each device, if a stanza has any.

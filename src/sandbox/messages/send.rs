@@ -156,7 +156,7 @@ impl Network {
     }
 
     /// `<participants>` of a message to an account: the message for the recipient's devices, a copy that says where it
-    /// went for the sender's own.
+    /// went for the sender's own. What may be looked at once is for phones only; linked devices learn that it is there.
     fn seal_for_account(
         &self,
         messenger: &mut Messenger,
@@ -170,6 +170,10 @@ impl Network {
         let mut parts = Vec::with_capacity(devices.len());
         let known = devices.iter().filter(|device| messenger.signal.knows(device)).collect::<Vec<_>>();
         for device in known {
+            if device.device != 0 && message.view_once_message_v2.is_set() {
+                parts.push(self.part(device, NodeBuilder::new("unavailable").attr("type", "view_once").build()));
+                continue;
+            }
             let plain = if device.number == number { &plain } else { &copy };
             let (sealing, bytes) = messenger.signal.seal(device, plain)?;
             parts.push(self.part(device, sealed_node(sealing, bytes, Some(message))));

@@ -98,6 +98,7 @@ impl Network {
             | FaultKind::AckNever
             | FaultKind::AckTwice
             | FaultKind::DropBeforeAck
+            | FaultKind::Garbled
             | FaultKind::SendRefused => None,
         }
     }
@@ -158,6 +159,7 @@ impl State {
             | FaultKind::AckNever
             | FaultKind::AckTwice
             | FaultKind::DropBeforeAck
+            | FaultKind::Garbled
             | FaultKind::SendRefused => {}
         }
     }

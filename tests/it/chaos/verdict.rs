@@ -30,14 +30,16 @@ pub(super) async fn works_again(client: &Client, instance: &str) {
 pub(super) async fn on_inbound(receiver: &Receiver, instance: &str, sent: &[String]) -> usize {
     let text = |delivery: &Value| delivery["payload"]["body"].as_str().map(str::to_owned);
     let is_message = |delivery: &Value| delivery["event"] == "message";
-    let told = || receiver.deliveries().iter().filter(|it| is_message(it)).filter_map(text).collect::<BTreeSet<_>>();
+    let missing = || {
+        let deliveries = receiver.deliveries();
+        let told: BTreeSet<String> = deliveries.iter().filter(|it| is_message(it)).filter_map(text).collect();
+        sent.iter().filter(|text| !told.contains(*text)).collect::<Vec<_>>()
+    };
     let deadline = Instant::now() + PATIENCE;
-    while Instant::now() < deadline && sent.iter().any(|text| !told().contains(text)) {
+    while Instant::now() < deadline && !missing().is_empty() {
         sleep(Duration::from_secs(1)).await;
     }
-    let deliveries = receiver.deliveries();
-    let told = told();
-    let missing: Vec<&String> = sent.iter().filter(|text| !told.contains(*text)).collect();
+    let (missing, deliveries) = (missing(), receiver.deliveries());
     let unreadable = deliveries.iter().filter(|it| is_message(it) && text(it).is_none()).collect::<Vec<_>>();
     assert!(missing.is_empty(), "never delivered: {missing:?}; told as unreadable: {unreadable:?}");
 

@@ -170,9 +170,7 @@ async fn a_message_that_was_lost_in_a_crash_is_not_acknowledged_before_it_was_to
     // It was asked for, and has come again.
     gate.is_reached().await;
     assert_eq!(pair.has_been_delivered_to().await, Vec::<Value>::new());
-    pair.stop().await;
     gate.open().await;
-    pair.start().await;
     pair.is_told("lost twice", 2).await;
     until("it is acknowledged", || async { (pair.has_been_delivered_to().await.len() == 1).then_some(()) }).await;
     pair.gateway.stop().await;

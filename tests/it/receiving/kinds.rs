@@ -76,6 +76,68 @@ async fn files_of_every_kind_are_told_and_what_fetches_them_is_kept_sealed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_picture_that_may_be_seen_once_is_for_phones_and_told_without_it() {
+    let pair = Pair::new().await;
+    let data = BASE64_STANDARD.encode(b"seen once");
+    let message = pair.hear(json!({ "kind": "image", "data": data, "view_once": true })).await;
+    pair.is_given_up(&message).await;
+    let told = pair.told(EventKind::Message, &message).await;
+    assert_eq!((&told["type"], &told["isViewOnce"]), (&json!("undecryptable"), &json!(true)));
+    assert_eq!((&told["hasMedia"], &told["from"]), (&json!(false), &json!(pair.other_id())));
+    let inbox = pair.gateway.network.get(&format!("/phones/{}/inbox", pair.own)).await;
+    assert_eq!((&inbox[0]["id"], &inbox[0]["kind"]), (&json!(message), &json!("image")), "the phone has it");
+    pair.gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_that_cannot_be_read_is_asked_for_again_and_told_once() {
+    let pair = Pair::new().await;
+    pair.gateway.network.fault(&json!({ "kind": "garbled", "count": 2 })).await;
+    let message = pair.hear(text("legible")).await;
+    let told = pair.told(EventKind::Message, &message).await;
+    assert_eq!((&told["type"], &told["body"]), (&json!("text"), &json!("legible")));
+    let last = pair.hear(text("last")).await;
+    pair.told(EventKind::Message, &last).await;
+    pair.gateway.client.post("/v2/session/stop", &json!({ "instance_id": pair.instance })).await;
+    pair.gateway.client.reaches(&pair.instance, "STOPPED").await;
+    assert_eq!(pair.log().await.iter().filter(|event| event.kind == EventKind::Message).count(), 2);
+    pair.gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_that_nobody_can_read_is_told_as_such() {
+    let pair = Pair::new().await;
+    let garbled = pair.gateway.network.fault(&json!({ "kind": "garbled" })).await;
+    let message = pair.hear(text("illegible")).await;
+    pair.is_given_up(&message).await;
+    let told = pair.told(EventKind::Message, &message).await;
+    assert_eq!((&told["type"], &told["body"]), (&json!("undecryptable"), &Value::Null));
+    assert_eq!((&told["from"], &told["isViewOnce"]), (&json!(pair.other_id()), &json!(false)));
+    pair.gateway.network.mend(&garbled).await;
+    pair.gateway.client.post("/v2/session/start", &json!({ "instance_id": pair.instance })).await;
+    let next = pair.hear(text("legible again")).await;
+    pair.told(EventKind::Message, &next).await;
+    pair.gateway.stop().await;
+}
+
+impl Pair {
+    /// Nobody waits any longer for a message to become readable: a run that ends says so of all it waits for.
+    async fn is_given_up(&self, message: &str) {
+        until("the gateway has heard of the message", || async {
+            self.gateway.client.post("/v2/session/stop", &json!({ "instance_id": self.instance })).await;
+            self.gateway.client.reaches(&self.instance, "STOPPED").await;
+            let is_told = self.log().await.iter().any(|event| payload(event)["id"] == message);
+            if !is_told {
+                self.gateway.client.post("/v2/session/start", &json!({ "instance_id": self.instance })).await;
+                self.gateway.client.reaches(&self.instance, "WORKING").await;
+            }
+            is_told.then_some(())
+        })
+        .await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn places_cards_and_polls_are_told() {
     let pair = Pair::new().await;
     let place = json!({ "kind": "location", "latitude": 30.0, "longitude": 31.2, "name": "Tower", "address": "Cairo" });
