@@ -37,17 +37,18 @@ pub async fn open(call: &Call) -> Result<Opened, ApiError> {
     }
     let view = call.state.sessions.view(id).await?;
     let visit = Visit { shows: false, spent: standing.is_spent };
-    // An origin that no longer is the account's is led to no more.
-    let return_url = standing.return_url.filter(|address| {
-        url::Url::parse(address).ok().and_then(|url| Origin::of(&url)).is_some_and(|origin| origins.contains(&origin))
-    });
     Ok(Opened {
         phase: LinkPhase::of(&view, visit, call.state.clock.now()),
         number: view.me.filter(|_| view.linked).map(|me| me.masked_number()),
-        return_url,
+        return_url: standing.return_url.filter(|address| is_of(address, &origins)),
         origins,
         offers_sandbox_phone: offers_sandbox_phone(call),
     })
+}
+
+/// Whether an address is still of an origin that the account lists: to any other nobody is led.
+pub(super) fn is_of(address: &str, origins: &[Origin]) -> bool {
+    url::Url::parse(address).ok().and_then(|url| Origin::of(&url)).is_some_and(|origin| origins.contains(&origin))
 }
 
 #[cfg(feature = "sandbox")]

@@ -4,6 +4,7 @@
 //! instance that nobody owns is looked at every second. With `show=true`, which the page asks once its reader has tapped,
 //! the stream is the demand for codes: it keeps rounds coming and starts a session that rests, and its end ends that.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::HttpResponse;
@@ -20,13 +21,15 @@ use crate::api::error::ApiError;
 use crate::api::extract::Call;
 use crate::api::state::ApiState;
 use crate::api::stream::{Frames, Vigil, Woken};
+use crate::api::tokens::Caller;
 use crate::cluster::Owner;
 use crate::domain::instance::InstanceId;
 use crate::domain::link_phase::Visit;
 use crate::domain::session::SessionView;
 use crate::domain::token::Scope;
-use crate::store::link;
+use crate::store::{StoreError, account_origin, link};
 
+use super::opened::is_of;
 use super::told::{Mark, Told};
 
 /// How long a page waits before it comes back, in milliseconds.
@@ -63,6 +66,7 @@ pub(super) async fn events(call: Call) -> Result<HttpResponse, ApiError> {
     let feed = Feed {
         vigil: Vigil::begin(&call, Scope::Link, &call.state.pages)?,
         state: call.state.clone(),
+        caller: Arc::clone(&call.caller),
         witness: call.witness(),
         id,
         visit: Visit { shows, spent: standing.is_spent },
@@ -80,6 +84,7 @@ pub(super) async fn events(call: Call) -> Result<HttpResponse, ApiError> {
 /// One stream.
 struct Feed {
     state: Data<ApiState>,
+    caller: Arc<Caller>,
     vigil: Vigil,
     witness: Witness,
     id: InstanceId,
@@ -142,7 +147,8 @@ impl Feed {
         if self.told.replace(mark).is_none() {
             frames.retry(RETRY_MS);
         }
-        match Told::new(&view, mark, now) {
+        let return_url = if mark.is_linked() { self.return_url().await.ok()? } else { None };
+        match Told::new(&view, mark, (now, return_url)) {
             Ok(told) => frames.passing("state", &told),
             Err(error) => {
                 tracing::error!(instance.id = %self.id, %error, "a code could not be drawn for a link page");
@@ -159,6 +165,14 @@ impl Feed {
             Ok(Owner::Here | Owner::Nobody) => self.state.sessions.view(self.id).await.ok(),
             Ok(Owner::Elsewhere { .. }) | Err(_) => None,
         }
+    }
+
+    /// Where the page leads now: the account may have taken that off its list while it was open.
+    async fn return_url(&self) -> Result<Option<String>, StoreError> {
+        let mut conn = self.state.store.acquire().await?;
+        let standing = link::standing(&mut conn, self.id, self.caller.token_id).await?;
+        let origins = account_origin::of(&mut conn, self.caller.account_id).await?;
+        Ok(standing.and_then(|standing| standing.return_url).filter(|address| is_of(address, &origins)))
     }
 
     async fn note_shown(&self, view: &SessionView, mark: Mark) {

@@ -18,6 +18,8 @@ pub(super) struct Told<'a> {
     qr: Option<&'a RawValue>,
     /// The linked number, its middle left out.
     number: Option<String>,
+    /// Where the page leads, once a phone is linked.
+    return_url: Option<String>,
     /// The gateway's time in Unix milliseconds, because a phone's own may be wrong.
     now: i64,
 }
@@ -44,6 +46,11 @@ impl Mark {
         Self { phase, expires_at: live(view, phase).map(QrCode::expires_at_ms) }
     }
 
+    /// Whether a phone is linked.
+    pub(super) fn is_linked(self) -> bool {
+        self.phase == LinkPhase::Linked
+    }
+
     /// Whether there is a code to be seen.
     pub(super) fn shows_code(self) -> bool {
         self.phase == LinkPhase::Scan
@@ -52,11 +59,16 @@ impl Mark {
 
 impl<'a> Told<'a> {
     /// What `mark` stands for.
-    pub(super) fn new(view: &'a SessionView, mark: Mark, now: DateTime<Utc>) -> Result<Self, ApiError> {
+    pub(super) fn new(
+        view: &'a SessionView,
+        mark: Mark,
+        (now, return_url): (DateTime<Utc>, Option<String>),
+    ) -> Result<Self, ApiError> {
         Ok(Self {
             phase: mark.phase,
             qr: live(view, mark.phase).map(told).transpose()?,
             number: view.me.as_ref().filter(|_| view.linked).map(Profile::masked_number),
+            return_url,
             now: now.timestamp_millis(),
         })
     }

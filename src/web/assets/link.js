@@ -100,12 +100,17 @@ function take(state) {
   if (state.qr) draw(state.qr);
   if (state.number) $("[data-linked-number]").textContent = fill(body.dataset.number, "number", `\u2066${state.number}\u2069`);
   show(state.phase);
-  if (state.phase === "linked") leave();
+  if (state.phase !== "linked") return;
+  // The account may have taken the way back off its list while this page was open.
+  const way = $("[data-return]");
+  if (way) way.hidden = !state.return_url;
+  $("[data-stay]").hidden = Boolean(way) && !way.hidden;
+  leave();
 }
 
 /** Goes on to where the account wants its customer back; a frame's parent does that itself. */
 function leave() {
-  const way = $("[data-return]");
+  const way = $("[data-return]:not([hidden])");
   if (way && window.parent === window) setTimeout(() => location.assign(way.href), 4000);
 }
 

@@ -169,12 +169,18 @@ async fn a_visitor_is_led_to_no_origin_that_the_account_has_taken_off_its_list()
     let asked = json!({ "instance_id": instance, "return_url": format!("{}/done", site.origin()) });
     let (status, shown) = gateway.client.post("/v2/session/temp-link", &asked).await;
     assert_eq!(status, StatusCode::OK, "{shown}");
-    allow(&gateway, &[]).await;
-
     let browser = Browser::start().await;
-    browser.go(shown["link"].as_str().unwrap()).await;
+    let page = shown["link"].as_str().unwrap();
+    browser.go(page).await;
     browser.click("section:not([hidden]) [data-show]").await;
+    // It is open, and has the way back in it.
+    allow(&gateway, &[]).await;
     scan(&gateway, &browser).await;
+    stands_at(&browser, "linked").await;
+    browser.shows("[data-linked]", "You can close this page now").await;
+    browser.until("document.querySelector('[data-return]').checkVisibility() === false").await;
+
+    browser.go(page).await;
     stands_at(&browser, "linked").await;
     browser.shows("[data-linked]", "You can close this page now").await;
     assert_eq!(browser.run("return document.querySelector('[data-return]')").await, Value::Null);
