@@ -1,5 +1,5 @@
 //! The API's own task: mending in time what is remembered of tokens, accounts and origins, giving back the memory of
-//! idle limiters, and deleting what was kept for a time that is over.
+//! idle limiters, deleting what was kept for a time that is over, and counting each hour where the instances stand.
 
 use std::time::Duration;
 
@@ -7,9 +7,10 @@ use actix_web::web::Data;
 use chrono::{DateTime, TimeDelta, Utc};
 use tokio_util::sync::CancellationToken;
 
-use crate::store::{StoreError, account, dashboard, idempotency, kept_secret, link, outbound, token};
+use crate::store::{StoreError, account, dashboard, idempotency, kept_secret, link, outbound, token, usage};
 
 use super::state::ApiState;
+use super::usage::DAYS;
 
 /// A change is looked for this far back each time: a transaction commits after the time it wrote.
 const OVERLAP: TimeDelta = TimeDelta::seconds(60);
@@ -37,6 +38,7 @@ impl Upkeep {
         let mut read_up_to = clock.now();
         let mut pruned_at = read_up_to;
         let mut loaded_at = read_up_to;
+        let mut counted_in = None;
         self.read_origins().await;
         loop {
             tokio::select! {
@@ -63,6 +65,13 @@ impl Upkeep {
                 }
                 pruned_at = now;
             }
+            let hour = now.timestamp() / 3_600;
+            if counted_in != Some(hour) {
+                match self.count(now).await {
+                    Ok(()) => counted_in = Some(hour),
+                    Err(error) => tracing::warn!(error = %error.source, "where the instances stand was not counted"),
+                }
+            }
         }
     }
 
@@ -78,10 +87,16 @@ impl Upkeep {
         idempotency::forget_expired(&mut conn, now).await?;
         link::forget_expired(&mut conn, now).await?;
         dashboard::forget_expired(&mut conn, now).await?;
+        usage::prune_census(&mut conn, now - TimeDelta::days(DAYS.into())).await?;
         if let Some(keep_from) = now.checked_sub_signed(self.state.message_retention) {
             outbound::prune(&mut conn, keep_from).await?;
         }
         Ok(())
+    }
+
+    async fn count(&self, now: DateTime<Utc>) -> Result<(), StoreError> {
+        let mut conn = self.state.store.acquire().await?;
+        usage::take_census(&mut conn, now).await
     }
 
     async fn mend(&self, window: TimeDelta) -> Result<(), StoreError> {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
-use chrono::{Days, NaiveDate, NaiveTime};
+use chrono::{DateTime, Days, NaiveDate, NaiveTime, Utc};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -17,7 +17,7 @@ use super::openapi::answers::EveryRoute;
 use super::respond;
 
 /// Days that are told of, today among them: as long as events and messages are kept unless configured otherwise.
-const DAYS: u8 = 7;
+pub(super) const DAYS: u8 = 7;
 
 /// What an account used.
 #[derive(Serialize, ToSchema)]
@@ -28,6 +28,20 @@ struct Document {
     /// How many instances stand where now.
     #[schema(example = json!({"WORKING": 3, "STOPPED": 1}))]
     sessions: BTreeMap<String, i64>,
+    /// How many stood where when they were counted, which is once an hour. The oldest first; an hour is left out in which no
+    /// node ran or the account had no instances.
+    hours: Vec<Hour>,
+}
+
+/// Where the instances stood in one hour.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = UsageOfHour)]
+struct Hour {
+    /// When it began.
+    hour: DateTime<Utc>,
+    /// How many instances stood where.
+    #[schema(example = json!({"WORKING": 3, "STOPPED": 1}))]
+    sessions: BTreeMap<String, i32>,
 }
 
 /// The messages of one day.
@@ -52,8 +66,8 @@ struct Day {
 
 /// Tells how much the account used, by day.
 ///
-/// The messages of the last seven days in UTC, as far as they are kept, and where the instances stand. Needs the account's
-/// key.
+/// The messages of the last seven days in UTC, as far as they are kept, and where the instances stand and stood. Needs the
+/// account's key.
 #[utoipa::path(
     get, path = "/v2/usage", tag = "Account", operation_id = "usage",
     responses((status = 200, description = "What was used.", body = Document), EveryRoute),
@@ -76,8 +90,17 @@ pub async fn usage(call: Call) -> Result<HttpResponse, ApiError> {
         *day.of(&counted.state) += counted.count;
     }
     let sessions = usage::sessions(&mut conn, account).await?.into_iter().collect();
+    let mut hours: Vec<Hour> = Vec::new();
+    for stood in usage::census(&mut conn, account, since).await? {
+        if hours.last().is_none_or(|last| last.hour != stood.hour) {
+            hours.push(Hour { hour: stood.hour, sessions: BTreeMap::new() });
+        }
+        if let Some(hour) = hours.last_mut() {
+            hour.sessions.insert(stood.status, stood.count);
+        }
+    }
     let days = days.into_iter().map(|(date, day)| Day { date, ..day }).collect();
-    Ok(respond::json(StatusCode::OK, &Document { days, sessions }))
+    Ok(respond::json(StatusCode::OK, &Document { days, sessions, hours }))
 }
 
 impl Day {

@@ -1,4 +1,4 @@
-//! Bars by day, drawn as SVG. The numbers stand in a table beside it, so the picture itself is nobody's only way to them.
+//! Bars by day and by hour, drawn as SVG. The numbers stand in a table beside it, so the picture itself is nobody's only way to them.
 
 use std::fmt::Write as _;
 
@@ -34,10 +34,8 @@ impl HtmlSafe for Svg {}
 pub(super) fn draw(bars: &[Bar], alternative: &'static str) -> Svg {
     let highest = bars.iter().flat_map(|bar| &bar.values).copied().max().unwrap_or(0).max(1);
     let days = i64::try_from(bars.len()).unwrap_or(1).max(1);
-    let (slot, floor) = (WIDTH / days, HEIGHT - BELOW);
-    let mut svg = format!(
-        r#"<svg class="plot" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{alternative}"><path class="axis" d="M0 {floor}h{WIDTH}"/>"#
-    );
+    let slot = WIDTH / days;
+    let (mut svg, floor) = begin(alternative);
     for (day, bar) in (0..).zip(bars) {
         let series = i64::try_from(bar.values.len()).unwrap_or(1).max(1);
         let width = (slot - slot / 3) / series;
@@ -51,8 +49,50 @@ pub(super) fn draw(bars: &[Bar], alternative: &'static str) -> Svg {
         let (middle, base) = (day * slot + slot / 2, HEIGHT - 6);
         let _ = write!(svg, r#"<text x="{middle}" y="{base}" text-anchor="middle">{}</text>"#, bar.label);
     }
+    end(svg, highest)
+}
+
+/// A drawing's frame, and where its floor is.
+fn begin(alternative: &'static str) -> (String, i64) {
+    let floor = HEIGHT - BELOW;
+    let svg = format!(
+        r#"<svg class="plot" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{alternative}"><path class="axis" d="M0 {floor}h{WIDTH}"/>"#
+    );
+    (svg, floor)
+}
+
+fn end(mut svg: String, highest: i64) -> Svg {
     let _ = write!(svg, r#"<text x="0" y="12">{highest}</text></svg>"#);
     Svg(svg)
+}
+
+/// Draws a pile for each hour, series on series; `None` is an hour of which nothing is known. A label stands below the hours
+/// that have one.
+pub(super) fn pile<const SERIES: usize>(
+    hours: &[(Option<String>, Option<[i64; SERIES]>)],
+    kinds: [&'static str; SERIES],
+    alternative: &'static str,
+) -> Svg {
+    let highest =
+        hours.iter().filter_map(|(_, pile)| pile.as_ref()).map(|pile| pile.iter().sum()).max().unwrap_or(0).max(1);
+    let (mut svg, floor) = begin(alternative);
+    let count = i64::try_from(hours.len()).unwrap_or(1).max(1);
+    for (hour, (label, pile)) in (0..).zip(hours) {
+        let (left, right) = (hour * WIDTH / count, (hour + 1) * WIDTH / count);
+        let mut below = 0;
+        for (value, kind) in pile.iter().flatten().zip(kinds).filter(|(value, _)| **value > 0) {
+            let height = |pile: i64| pile * (floor - ABOVE) / highest;
+            let (y, height) = (floor - height(below + value), height(below + value) - height(below));
+            let width = right - left;
+            let _ = write!(svg, r#"<rect class="pile {kind}" x="{left}" y="{y}" width="{width}" height="{height}"/>"#);
+            below += value;
+        }
+        if let Some(label) = label {
+            let base = HEIGHT - 6;
+            let _ = write!(svg, r#"<text x="{left}" y="{base}">{label}</text>"#);
+        }
+    }
+    end(svg, highest)
 }
 
 #[cfg(test)]
@@ -71,7 +111,30 @@ mod tests {
     }
 
     #[test]
+    fn a_pile_stands_on_the_floor_and_an_unknown_hour_is_empty() {
+        let hours = [(Some("11-23".to_owned()), Some([1, 3])), (None, None), (None, Some([0, 2]))];
+        let svg = pile(&hours, ["working", "failed"], "states").to_string();
+        let document = roxmltree::Document::parse(&svg).unwrap();
+        let number = |node: &roxmltree::Node<'_, '_>, name| node.attribute(name).unwrap().parse::<i64>().unwrap();
+        let drawn: Vec<_> = document
+            .descendants()
+            .filter(|node| node.has_tag_name("rect"))
+            .map(|node| {
+                (
+                    node.attribute("class").unwrap().to_owned(),
+                    number(&node, "x"),
+                    number(&node, "y"),
+                    number(&node, "height"),
+                )
+            })
+            .collect();
+        let expected = [("pile working", 0, 137, 39), ("pile failed", 0, 18, 119), ("pile failed", 426, 97, 79)];
+        assert_eq!(drawn, expected.map(|(class, x, y, height)| (class.to_owned(), x, y, height)));
+    }
+
+    #[test]
     fn without_days_it_is_an_empty_drawing() {
         assert!(draw(&[], "nothing").to_string().ends_with("</svg>"));
+        assert!(pile(&[], ["nothing"], "nothing").to_string().ends_with("</svg>"));
     }
 }

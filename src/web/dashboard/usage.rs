@@ -1,9 +1,10 @@
-//! `/dashboard/usage`: messages by day, and where the instances stand.
+//! `/dashboard/usage`: messages by day, and where the instances stand and stood.
 
 use std::collections::BTreeMap;
 
 use actix_web::HttpResponse;
 use askama::Template;
+use chrono::{DateTime, NaiveDate, Timelike as _, Utc};
 use serde::Deserialize;
 
 use crate::api::error::ApiError;
@@ -11,8 +12,14 @@ use crate::api::extract::Call;
 use crate::api::usage;
 
 use super::chrome::{Chrome, Place};
-use super::plot::{Bar, Svg, draw};
+use super::plot::{Bar, Svg, draw, pile};
 use super::told::{drawn, shown, told};
+
+/// What the states come to, from the floor up.
+const KINDS: [&str; 4] = ["working", "linking", "failed", "stopped"];
+
+/// Hours that are drawn: a week.
+const HOURS: i64 = 7 * 24;
 
 #[derive(Template)]
 #[template(path = "dashboard/usage.html", config = ".askama.toml")]
@@ -22,11 +29,26 @@ struct Page {
     days: Vec<Day>,
     sessions: BTreeMap<String, i64>,
     is_idle: bool,
+    states: Svg,
+    stood: Vec<Stood>,
+}
+
+/// The most instances that stood somewhere at one hour of a day, by [`KINDS`].
+struct Stood {
+    date: NaiveDate,
+    most: [i64; KINDS.len()],
 }
 
 #[derive(Deserialize)]
 struct Usage {
     days: Vec<Day>,
+    sessions: BTreeMap<String, i64>,
+    hours: Vec<Hour>,
+}
+
+#[derive(Deserialize)]
+struct Hour {
+    hour: DateTime<Utc>,
     sessions: BTreeMap<String, i64>,
 }
 
@@ -58,5 +80,80 @@ async fn counted(call: Result<Call, ApiError>) -> Result<HttpResponse, ApiError>
         .collect();
     let is_idle = bars.iter().all(|bar| bar.values.iter().all(|value| *value == 0));
     let plot = draw(&bars, "Messages sent and received by day; the table below has the numbers");
-    drawn(&Page { chrome, plot, days: usage.days, sessions: usage.sessions, is_idle })
+    let hours = hours(&usage.hours, call.state.clock.now());
+    let states = states(&hours);
+    let stood = by_day(&hours);
+    drawn(&Page { chrome, plot, days: usage.days, sessions: usage.sessions, is_idle, states, stood })
+}
+
+/// An hour, and how many instances stood where in it, if that was counted.
+type Counted = (DateTime<Utc>, Option<[i64; KINDS.len()]>);
+
+fn kind(status: &str) -> usize {
+    match status {
+        "WORKING" => 0,
+        "FAILED" => 2,
+        "STOPPED" => 3,
+        _ => 1,
+    }
+}
+
+/// The last week, hour by hour.
+fn hours(counted: &[Hour], now: DateTime<Utc>) -> Vec<Counted> {
+    let mut known: BTreeMap<i64, [i64; KINDS.len()]> = BTreeMap::new();
+    for Hour { hour, sessions } in counted {
+        let pile = known.entry(hour.timestamp() / 3_600).or_default();
+        for (status, count) in sessions {
+            pile[kind(status)] += count;
+        }
+    }
+    let last = now.timestamp() / 3_600;
+    let hours = (last - HOURS + 1)..=last;
+    hours.filter_map(|hour| Some((DateTime::from_timestamp(hour * 3_600, 0)?, known.get(&hour).copied()))).collect()
+}
+
+fn states(hours: &[Counted]) -> Svg {
+    let labelled = |hour: &DateTime<Utc>| (hour.hour() == 0).then(|| hour.format("%m-%d").to_string());
+    let hours: Vec<_> = hours.iter().map(|(hour, pile)| (labelled(hour), *pile)).collect();
+    pile(&hours, KINDS, "Instances by state and hour; the table below has the highest numbers of each day")
+}
+
+/// Days of which something is known, the oldest first.
+fn by_day(hours: &[Counted]) -> Vec<Stood> {
+    let mut days: Vec<Stood> = Vec::new();
+    for (hour, pile) in hours {
+        let Some(pile) = pile else { continue };
+        let date = hour.date_naive();
+        match days.last_mut().filter(|day| day.date == date) {
+            Some(day) => day.most.iter_mut().zip(pile).for_each(|(most, count)| *most = (*most).max(*count)),
+            None => days.push(Stood { date, most: *pile }),
+        }
+    }
+    days
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_week_of_hours_is_laid_out_with_gaps_where_nothing_was_counted() {
+        let now = DateTime::from_timestamp(1_795_000_000, 0).unwrap();
+        let at = |hours: i64| DateTime::from_timestamp((now.timestamp() / 3_600 - hours) * 3_600, 0).unwrap();
+        let counted = |hours: i64, sessions: &[(&str, i64)]| Hour {
+            hour: at(hours),
+            sessions: sessions.iter().map(|(status, count)| ((*status).to_owned(), *count)).collect(),
+        };
+        let told = [
+            counted(HOURS, &[("WORKING", 9)]),
+            counted(1, &[("WORKING", 3), ("STARTING", 1), ("SCAN_QR_CODE", 2), ("FAILED", 1)]),
+            counted(0, &[("WORKING", 2), ("STOPPED", 5)]),
+        ];
+        let hours = hours(&told, now);
+        assert_eq!((hours.len(), hours[0].0), (168, at(HOURS - 1)));
+        assert!(hours[..166].iter().all(|(_, pile)| pile.is_none()), "what is older is not drawn");
+        assert_eq!((hours[166].1, hours[167].1), (Some([3, 3, 1, 0]), Some([2, 0, 0, 5])));
+        let days = by_day(&hours);
+        assert_eq!((days.len(), days[0].most), (1, [3, 3, 1, 5]));
+    }
 }

@@ -35,5 +35,6 @@ mod temp_link;
 mod tenants;
 mod tokens;
 mod transport;
+mod usage;
 #[cfg(feature = "sandbox")]
 mod webhooks;
