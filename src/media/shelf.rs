@@ -14,7 +14,7 @@ use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use futures_util::stream::BoxStream;
 use futures_util::{StreamExt as _, TryStreamExt as _};
-use object_store::aws::AmazonS3Builder;
+use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey};
 use object_store::buffered::BufWriter;
 use object_store::client::SpawnedReqwestConnector;
 use object_store::local::LocalFileSystem;
@@ -117,14 +117,20 @@ impl Shelf {
         Ok(Self { store: Arc::new(store), part: PART_OF_FOLDER })
     }
 
-    /// The part `area` of a bucket, as `s3://bucket/prefix`. Region, keys and the address of stores other than Amazon's are read from the
-    /// environment, as `AWS_REGION`, `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`, `AWS_ENDPOINT`. Connections live on the
-    /// current runtime.
+    /// The part `area` of a bucket, as `s3://bucket/prefix`. Region, keys and the address of stores other than Amazon's are
+    /// read from the environment, as `AWS_REGION`, `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`, `AWS_ENDPOINT`. Connections
+    /// live on the current runtime.
     pub fn in_bucket(address: &str, area: &str) -> Result<Self, ShelfError> {
         let url = Url::parse(address).map_err(|_| ShelfError::Address)?;
         let bucket = url.host_str().filter(|_| url.scheme() == "s3").ok_or(ShelfError::Address)?;
         let prefix = Path::parse(url.path()).map_err(|_| ShelfError::Address)?.join(area);
-        let store = AmazonS3Builder::from_env()
+        let settings = AmazonS3Builder::from_env();
+        // What is kept is encrypted, and who names an address without TLS wants it: a store beside the gateway, as a rule.
+        let is_plain = settings
+            .get_config_value(&AmazonS3ConfigKey::Endpoint)
+            .is_some_and(|endpoint| endpoint.to_ascii_lowercase().starts_with("http://"));
+        let settings = if is_plain { settings.with_allow_http(true) } else { settings };
+        let store = settings
             .with_bucket_name(bucket)
             .with_http_connector(SpawnedReqwestConnector::new(Handle::current()))
             .build()

@@ -112,11 +112,16 @@ async fn a_file_larger_than_is_taken_is_refused_and_says_why() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_kept_is_encrypted_and_goes_with_its_instance() {
-    let scene = Scene::new().await;
+    let mut scene = Scene::new().await;
     let id = scene.receive(picture(), b"a secret that nobody must read").await;
     scene.file(&id).await;
     let files = scene.gateway.kept_files();
     assert_eq!(files.len(), 1, "{files:?}");
     let kept = std::fs::read(&files[0]).unwrap();
     assert!(!kept.windows(6).any(|window| window == b"secret"));
+    let (status, _) = scene.gateway.client.post("/v2/session/delete", &json!({ "instance_id": scene.instance })).await;
+    assert_eq!(status, StatusCode::OK);
+    // It is noise from now on, and is swept up every ten minutes and by each start.
+    scene.gateway.restart().await;
+    until("the file is removed", || async { scene.gateway.kept_files().is_empty().then_some(()) }).await;
 }
