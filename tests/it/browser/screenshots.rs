@@ -15,9 +15,15 @@ const LIGHT: Look = Look { width: 1280, height: 860, dark: false, mobile: false,
 const DARK: Look = Look { dark: true, ..LIGHT };
 const PHONE: Look = Look { width: 390, height: 844, dark: false, mobile: true, languages: "en" };
 
+/// The page from its top.
 async fn keep(browser: &Browser, name: &str) {
-    // What counts down or tells the time would make each run's pictures differ for nothing.
-    browser.run("document.activeElement?.blur(); scrollTo(0, 0)").await;
+    keep_from(browser, "body", name).await;
+}
+
+/// The page from an element down.
+async fn keep_from(browser: &Browser, element: &str, name: &str) {
+    let scroll = format!("document.activeElement?.blur(); document.querySelector('{element}').scrollIntoView()");
+    browser.run(&scroll).await;
     let picture = browser.picture().await;
     assert!(picture.len() < LARGEST, "{name} takes {} bytes", picture.len());
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/screenshots");
@@ -29,6 +35,16 @@ async fn keep(browser: &Browser, name: &str) {
 #[ignore = "it draws pictures; `make screenshots` runs it"]
 async fn pictures_of_the_dashboard() {
     let gateway = gateway().await;
+    // As if it had run for a week, with more instances each day.
+    let week = "INSERT INTO session_census (account_id, hour, status, count)
+                SELECT account_id, hour, status, count FROM (
+                    SELECT a.id AS account_id, date_trunc('hour', now(), 'UTC') - ago * interval '1 hour' AS hour, s.status,
+                        CASE s.status WHEN 'WORKING' THEN 4 + (150 - ago) / 9 WHEN 'SCAN_QR_CODE' THEN ago * 7 % 4
+                            WHEN 'FAILED' THEN ago % 31 / 28 ELSE 2 + (150 - ago) / 60 END AS count
+                    FROM account a, generate_series(1, 150) ago,
+                        (VALUES ('WORKING'), ('SCAN_QR_CODE'), ('FAILED'), ('STOPPED')) s (status)
+                ) week WHERE count > 0";
+    sqlx::raw_sql(week).execute(gateway.database.pool()).await.unwrap();
     for (look, suffix) in [(LIGHT, "light"), (DARK, "dark"), (PHONE, "phone")] {
         let browser = Browser::looking(look).await;
         browser.go(&format!("{}/dashboard/sign-in", gateway.url)).await;
@@ -55,6 +71,7 @@ async fn pictures_of_the_dashboard() {
             browser.until("document.querySelector('.account')").await;
             keep(&browser, &format!("dashboard-{name}-{suffix}")).await;
         }
+        keep_from(&browser, "[aria-labelledby=stood]", &format!("dashboard-states-{suffix}")).await;
     }
     gateway.stop().await;
 }
