@@ -20,9 +20,11 @@ use crate::api::media::range::{Wanted, wanted};
 use crate::api::webhooks::wish::Wish;
 use crate::domain::chat_id::ChatId;
 use crate::domain::message_id::MessageId;
+use crate::domain::outgoing::first_link;
 use crate::domain::outgoing_file::FileKind;
 use crate::domain::phone_number::PhoneNumber;
 use crate::domain::token::Token;
+use crate::media::preview;
 use crate::media::sniff::{self, Unfit};
 use crate::media::spool::Spool;
 use crate::outside::target::Guard;
@@ -277,6 +279,24 @@ pub fn qr_value(text: &str) {
     assert_eq!(QrValue::parse(&prefixed).as_ref(), Some(&value), "the prefix changes nothing");
 }
 
+/// Reads a page for the preview of its link. Panics where a promise is broken: that what is shown is one line of bounded
+/// length which reorders nothing around it, and that the link stands in the text.
+pub fn page(content_type: &str, page: &[u8]) {
+    let text = String::from_utf8_lossy(page);
+    let link = first_link(&text);
+    if let Some(link) = link {
+        assert!(text.contains(link) && url::Url::parse(link).is_ok(), "no link of this text: {link}");
+    }
+    let Some(preview) = preview::read(link.unwrap_or("https://example.com"), content_type, page) else { return };
+    let shown = [(Some(&preview.title), 255), (preview.description.as_ref(), 512)];
+    for (line, most) in shown.into_iter().filter_map(|(line, most)| Some((line?, most))) {
+        assert!((1..=most).contains(&line.chars().count()), "{line}");
+        assert!(
+            !line.contains(|character: char| character.is_control() || ('\u{202A}'..='\u{202E}').contains(&character))
+        );
+    }
+}
+
 #[cfg(test)]
 mod tests {
     #[test]
@@ -292,6 +312,7 @@ mod tests {
         super::file_name("image/png", "../a\"b.png", "3EB0");
         super::first_event(b"17", "latest=true");
         super::webhook(include_str!("../fuzz/seeds/webhook/waha"));
+        super::page("text/html", include_bytes!("../fuzz/seeds/page/shared"));
         #[cfg(feature = "sandbox")]
         super::qr_value(include_str!("../fuzz/seeds/qr_value/camera"));
     }

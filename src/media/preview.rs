@@ -16,10 +16,14 @@ const PRESCAN: usize = 1024;
 
 /// The preview of the page at `link`; `None` if that is no page or has no title.
 pub async fn of(fetcher: &Fetcher, link: &str) -> Result<Option<LinkPreview>, FetchError> {
-    let Some(page) = fetcher.page(link).await? else { return Ok(None) };
-    let head = Head::read(&decoded(&page.beginning, &page.content_type));
-    let description = head.shared.description.or(head.own.description);
-    Ok(head.shared.title.or(head.own.title).and_then(|title| LinkPreview::new(link, &title, description.as_deref())))
+    Ok(fetcher.page(link).await?.and_then(|page| read(link, &page.content_type, &page.beginning)))
+}
+
+/// The preview that a page's beginning makes, at `link`.
+pub(crate) fn read(link: &str, content_type: &str, page: &[u8]) -> Option<LinkPreview> {
+    let Head { shared, own } = Head::read(&decoded(page, content_type));
+    let description = shared.description.or(own.description);
+    LinkPreview::new(link, &shared.title.or(own.title)?, description.as_deref())
 }
 
 /// What the head of a page says.
