@@ -7,7 +7,7 @@ use actix_web::web::Data;
 use chrono::{DateTime, TimeDelta, Utc};
 use tokio_util::sync::CancellationToken;
 
-use crate::store::{StoreError, account, dashboard, idempotency, kept_secret, link, outbound, token, usage};
+use crate::store::{StoreError, account, dashboard, idempotency, kept_secret, link, outbound, session_census, token};
 
 use super::state::ApiState;
 use super::usage::DAYS;
@@ -87,7 +87,7 @@ impl Upkeep {
         idempotency::forget_expired(&mut conn, now).await?;
         link::forget_expired(&mut conn, now).await?;
         dashboard::forget_expired(&mut conn, now).await?;
-        usage::prune_census(&mut conn, now - TimeDelta::days(DAYS.into())).await?;
+        session_census::prune(&mut conn, now - TimeDelta::days(DAYS.into())).await?;
         if let Some(keep_from) = now.checked_sub_signed(self.state.message_retention) {
             outbound::prune(&mut conn, keep_from).await?;
         }
@@ -96,7 +96,7 @@ impl Upkeep {
 
     async fn count(&self, now: DateTime<Utc>) -> Result<(), StoreError> {
         let mut conn = self.state.store.acquire().await?;
-        usage::take_census(&mut conn, now).await
+        session_census::take(&mut conn, now).await
     }
 
     async fn mend(&self, window: TimeDelta) -> Result<(), StoreError> {

@@ -9,7 +9,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::domain::outgoing::State;
-use crate::store::usage;
+use crate::store::{session_census, usage};
 
 use super::error::ApiError;
 use super::extract::Call;
@@ -91,7 +91,7 @@ pub async fn usage(call: Call) -> Result<HttpResponse, ApiError> {
     }
     let sessions = usage::sessions(&mut conn, account).await?.into_iter().collect();
     let mut hours: Vec<Hour> = Vec::new();
-    for stood in usage::census(&mut conn, account, since).await? {
+    for stood in session_census::of(&mut conn, account, since).await? {
         if hours.last().is_none_or(|last| last.hour != stood.hour) {
             hours.push(Hour { hour: stood.hour, sessions: BTreeMap::new() });
         }

@@ -34,6 +34,7 @@ pub mod node;
 pub mod outbound;
 pub mod pool;
 pub mod session;
+pub mod session_census;
 pub mod token;
 pub mod usage;
 pub mod vault;

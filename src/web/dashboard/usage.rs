@@ -10,6 +10,7 @@ use serde::Deserialize;
 use crate::api::error::ApiError;
 use crate::api::extract::Call;
 use crate::api::usage;
+use crate::domain::session::Status;
 
 use super::chrome::{Chrome, Place};
 use super::plot::{Bar, Svg, draw, pile};
@@ -90,11 +91,13 @@ async fn counted(call: Result<Call, ApiError>) -> Result<HttpResponse, ApiError>
 type Counted = (DateTime<Utc>, Option<[i64; KINDS.len()]>);
 
 fn kind(status: &str) -> usize {
-    match status {
-        "WORKING" => 0,
-        "FAILED" => 2,
-        "STOPPED" => 3,
-        _ => 1,
+    match Status::parse(status) {
+        Some(Status::Working) => 0,
+        Some(Status::Failed) => 2,
+        Some(Status::Stopped) => 3,
+        // A word of a later release is no end that this one knows of.
+        Some(Status::Starting | Status::ScanQrCode | Status::PasskeyRequired | Status::PasskeyConfirmationRequired)
+        | None => 1,
     }
 }
 
