@@ -15,14 +15,11 @@ use crate::domain::message_id::MessageId;
 use crate::domain::outgoing::{Failure, State};
 use crate::domain::session::Status;
 use crate::limit::Refused;
-use crate::store::event::EventError;
-use crate::store::vault::VaultError;
-use crate::store::{StoreError, is_outage};
-use crate::supervisor::SupervisorError;
 
 mod body;
 mod markup;
 mod rendering;
+mod sources;
 #[cfg(test)]
 mod tests;
 
@@ -316,11 +313,6 @@ fn failure_message(failure: &Failure) -> &'static str {
 }
 
 impl ApiError {
-    /// A failure that the client has no part in: the database's, if that went away, or our own.
-    pub fn failure(error: impl Error + Send + Sync + 'static) -> Self {
-        if is_outage(&error) { Self::DatabaseUnavailable(Box::new(error)) } else { Self::Internal(Box::new(error)) }
-    }
-
     /// The HTTP status.
     pub fn status(&self) -> StatusCode {
         match self {
@@ -484,36 +476,5 @@ impl ResponseError for ApiError {
     /// Only the status: the body is `answer`'s.
     fn error_response(&self) -> HttpResponse {
         HttpResponse::new(self.status())
-    }
-}
-
-impl From<StoreError> for ApiError {
-    fn from(error: StoreError) -> Self {
-        Self::failure(error)
-    }
-}
-
-impl From<VaultError> for ApiError {
-    fn from(error: VaultError) -> Self {
-        Self::failure(error)
-    }
-}
-
-impl From<EventError> for ApiError {
-    fn from(error: EventError) -> Self {
-        Self::failure(error)
-    }
-}
-
-impl From<SupervisorError> for ApiError {
-    fn from(error: SupervisorError) -> Self {
-        match error {
-            SupervisorError::NotFound => Self::SessionNotFound,
-            SupervisorError::Unreachable => Self::UpstreamUnreachable,
-            SupervisorError::Elsewhere { addr } => Self::Elsewhere { addr },
-            SupervisorError::NotServing => Self::OwnerUnreachable,
-            SupervisorError::NotStored => Self::DatabaseUnavailable(Box::new(error)),
-            SupervisorError::Store(_) | SupervisorError::Engine(_) => Self::failure(error),
-        }
     }
 }
