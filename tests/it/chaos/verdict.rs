@@ -4,13 +4,12 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use tokio::time::{Instant, sleep};
 
 use super::receiver::Receiver;
 use super::traffic::Taken;
 use crate::support::client::Client;
 use crate::support::network::Network;
-use crate::support::wait::until_within;
+use crate::support::wait::{until_within, within};
 
 /// What was under way at the last death has this long to arrive.
 const PATIENCE: Duration = Duration::from_mins(3);
@@ -35,10 +34,8 @@ pub(super) async fn on_inbound(receiver: &Receiver, instance: &str, sent: &[Stri
         let told: BTreeSet<String> = deliveries.iter().filter(|it| is_message(it)).filter_map(text).collect();
         sent.iter().filter(|text| !told.contains(*text)).collect::<Vec<_>>()
     };
-    let deadline = Instant::now() + PATIENCE;
-    while Instant::now() < deadline && !missing().is_empty() {
-        sleep(Duration::from_secs(1)).await;
-    }
+    // Whether it came to that is looked at below, where it can be said what is missing.
+    within(PATIENCE, || async { missing().is_empty().then_some(()) }).await;
     let (missing, deliveries) = (missing(), receiver.deliveries());
     let unreadable = deliveries.iter().filter(|it| is_message(it) && text(it).is_none()).collect::<Vec<_>>();
     assert!(missing.is_empty(), "never delivered: {missing:?}; told as unreadable: {unreadable:?}");

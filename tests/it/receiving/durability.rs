@@ -63,13 +63,12 @@ async fn a_message_whose_copy_could_not_be_stored_is_sent_again_and_told_once() 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_comes_while_the_instance_is_away_is_told_in_order_when_it_is_back() {
     let pair = Pair::new().await;
-    pair.gateway.client.post("/v2/session/stop", &json!({ "instance_id": pair.instance })).await;
-    pair.gateway.client.reaches(&pair.instance, "STOPPED").await;
+    pair.stop().await;
     let mut sent = Vec::new();
     for number in 0..30 {
         sent.push(pair.hear(text(&format!("message {number}"))).await);
     }
-    pair.gateway.client.post("/v2/session/start", &json!({ "instance_id": pair.instance })).await;
+    pair.start().await;
     pair.told(EventKind::Message, sent.last().unwrap()).await;
     let told: Vec<Value> = pair.log().await.iter().map(|event| payload(event)["id"].clone()).collect();
     assert_eq!(told, sent);
@@ -110,16 +109,6 @@ impl<'a> Gate<'a> {
 }
 
 impl Pair {
-    async fn stop(&self) {
-        self.gateway.client.post("/v2/session/stop", &json!({ "instance_id": self.instance })).await;
-        // No sooner: the acknowledgement may still be on its way.
-        self.gateway.client.reaches(&self.instance, "STOPPED").await;
-    }
-
-    async fn start(&self) {
-        self.gateway.client.post("/v2/session/start", &json!({ "instance_id": self.instance })).await;
-    }
-
     /// What a crash between two writes leaves of a message: nothing but the ratchet.
     async fn lose(&self, body: &str) {
         let gate = Gate::close(self).await;
@@ -131,6 +120,7 @@ impl Pair {
         self.told(EventKind::Message, &message).await;
         sqlx::raw_sql("DELETE FROM seen_message").execute(self.gateway.database.pool()).await.unwrap();
         self.stop().await;
+        // No sooner: the acknowledgement may still be on its way.
         self.gateway.network.mend(&silence).await;
     }
 

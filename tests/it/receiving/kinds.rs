@@ -98,8 +98,7 @@ async fn a_message_that_cannot_be_read_is_asked_for_again_and_told_once() {
     assert_eq!((&told["type"], &told["body"]), (&json!("text"), &json!("legible")));
     let last = pair.hear(text("last")).await;
     pair.told(EventKind::Message, &last).await;
-    pair.gateway.client.post("/v2/session/stop", &json!({ "instance_id": pair.instance })).await;
-    pair.gateway.client.reaches(&pair.instance, "STOPPED").await;
+    pair.stop().await;
     assert_eq!(pair.log().await.iter().filter(|event| event.kind == EventKind::Message).count(), 2);
     pair.gateway.stop().await;
 }
@@ -114,7 +113,7 @@ async fn a_message_that_nobody_can_read_is_told_as_such() {
     assert_eq!((&told["type"], &told["body"]), (&json!("undecryptable"), &Value::Null));
     assert_eq!((&told["from"], &told["isViewOnce"]), (&json!(pair.other_id()), &json!(false)));
     pair.gateway.network.mend(&garbled).await;
-    pair.gateway.client.post("/v2/session/start", &json!({ "instance_id": pair.instance })).await;
+    pair.start().await;
     let next = pair.hear(text("legible again")).await;
     pair.told(EventKind::Message, &next).await;
     pair.gateway.stop().await;
@@ -124,11 +123,10 @@ impl Pair {
     /// Nobody waits any longer for a message to become readable: a run that ends says so of all it waits for.
     async fn is_given_up(&self, message: &str) {
         until("the gateway has heard of the message", || async {
-            self.gateway.client.post("/v2/session/stop", &json!({ "instance_id": self.instance })).await;
-            self.gateway.client.reaches(&self.instance, "STOPPED").await;
+            self.stop().await;
             let is_told = self.log().await.iter().any(|event| payload(event)["id"] == message);
             if !is_told {
-                self.gateway.client.post("/v2/session/start", &json!({ "instance_id": self.instance })).await;
+                self.start().await;
                 self.gateway.client.reaches(&self.instance, "WORKING").await;
             }
             is_told.then_some(())

@@ -36,6 +36,17 @@ impl Pair {
         say(&self.gateway.network, &self.other, &self.own, content).await
     }
 
+    /// Stops the instance's session, and waits until it has stopped: what it had to say is stored then.
+    async fn stop(&self) {
+        self.gateway.client.post("/v2/session/stop", &json!({ "instance_id": self.instance })).await;
+        self.gateway.client.reaches(&self.instance, "STOPPED").await;
+    }
+
+    /// Starts it again.
+    async fn start(&self) {
+        self.gateway.client.post("/v2/session/start", &json!({ "instance_id": self.instance })).await;
+    }
+
     /// Waits for the event of this kind that is told of a message, and that there is one only.
     async fn told(&self, kind: EventKind, id: &str) -> Value {
         let event = until(&format!("{kind} tells of {id}"), || async {

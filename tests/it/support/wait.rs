@@ -17,8 +17,16 @@ pub(crate) async fn until<T, F: Future<Output = Option<T>>>(what: &str, ask: imp
 pub(crate) async fn until_within<T, F: Future<Output = Option<T>>>(
     patience: Duration,
     what: &str,
-    mut ask: impl FnMut() -> F,
+    ask: impl FnMut() -> F,
 ) -> T {
+    within(patience, ask).await.unwrap_or_else(|| panic!("within {patience:?} it did not happen that {what}"))
+}
+
+/// Asks again and again until there is an answer; `None` at the deadline, for whoever can say more of it than this could.
+pub(crate) async fn within<T, F: Future<Output = Option<T>>>(
+    patience: Duration,
+    mut ask: impl FnMut() -> F,
+) -> Option<T> {
     let deadline = Instant::now() + patience;
     let answer = timeout_at(deadline, async {
         let mut pace = tokio::time::interval(Duration::from_millis(20));
@@ -29,5 +37,5 @@ pub(crate) async fn until_within<T, F: Future<Output = Option<T>>>(
             }
         }
     });
-    answer.await.unwrap_or_else(|_| panic!("within {patience:?} it did not happen that {what}"))
+    answer.await.ok()
 }
