@@ -90,15 +90,11 @@ pub async fn usage(call: Call) -> Result<HttpResponse, ApiError> {
         *day.of(&counted.state) += counted.count;
     }
     let sessions = usage::sessions(&mut conn, account).await?.into_iter().collect();
-    let mut hours: Vec<Hour> = Vec::new();
+    let mut hours: BTreeMap<DateTime<Utc>, BTreeMap<String, i32>> = BTreeMap::new();
     for stood in session_census::of(&mut conn, account, since).await? {
-        if hours.last().is_none_or(|last| last.hour != stood.hour) {
-            hours.push(Hour { hour: stood.hour, sessions: BTreeMap::new() });
-        }
-        if let Some(hour) = hours.last_mut() {
-            hour.sessions.insert(stood.status, stood.count);
-        }
+        hours.entry(stood.hour).or_default().insert(stood.status, stood.count);
     }
+    let hours = hours.into_iter().map(|(hour, sessions)| Hour { hour, sessions }).collect();
     let days = days.into_iter().map(|(date, day)| Day { date, ..day }).collect();
     Ok(respond::json(StatusCode::OK, &Document { days, sessions, hours }))
 }

@@ -256,8 +256,7 @@ impl Content {
                     view_once: view_once.then_some(true),
                     ..Default::default()
                 };
-                let message = Message { image_message: MessageField::some(image), ..Default::default() };
-                if *view_once { once(message) } else { message }
+                Message { image_message: MessageField::some(image), ..Default::default() }
             }
             Self::Video { data, mimetype, caption, view_once } => {
                 let file = means.upload(data, MediaType::Video)?;
@@ -274,8 +273,7 @@ impl Content {
                     view_once: view_once.then_some(true),
                     ..Default::default()
                 };
-                let message = Message { video_message: MessageField::some(video), ..Default::default() };
-                if *view_once { once(message) } else { message }
+                Message { video_message: MessageField::some(video), ..Default::default() }
             }
             Self::Audio { data, mimetype } => {
                 write_audio(&means.upload(data, MediaType::Audio)?, mimetype, false, seconds)
@@ -364,6 +362,9 @@ impl Content {
                 Message { protocol_message: MessageField::some(change), ..Default::default() }
             }
         };
+        if matches!(self, Self::Image { view_once: true, .. } | Self::Video { view_once: true, .. }) {
+            message = once(message);
+        }
         let secret: [u8; 32] = rng.random();
         let context = MessageContextInfo { message_secret: Some(secret.to_vec()), ..Default::default() };
         message.message_context_info = MessageField::some(context);

@@ -1,4 +1,5 @@
-//! Bars by day and by hour, drawn as SVG. The numbers stand in a table beside it, so the picture itself is nobody's only way to them.
+//! Bars by day and by hour, drawn as SVG. The numbers stand in a table beside it, so the picture itself is nobody's only
+//! way to them.
 
 use std::fmt::Write as _;
 
@@ -10,6 +11,8 @@ const HEIGHT: i64 = 200;
 /// Room for the days' names below and the highest number above.
 const BELOW: i64 = 24;
 const ABOVE: i64 = 18;
+/// Where bars stand.
+const FLOOR: i64 = HEIGHT - BELOW;
 
 /// A day's numbers, by the series.
 pub(super) struct Bar {
@@ -35,13 +38,13 @@ pub(super) fn draw(bars: &[Bar], alternative: &'static str) -> Svg {
     let highest = bars.iter().flat_map(|bar| &bar.values).copied().max().unwrap_or(0).max(1);
     let days = i64::try_from(bars.len()).unwrap_or(1).max(1);
     let slot = WIDTH / days;
-    let (mut svg, floor) = begin(alternative);
+    let mut svg = begin(alternative);
     for (day, bar) in (0..).zip(bars) {
         let series = i64::try_from(bar.values.len()).unwrap_or(1).max(1);
         let width = (slot - slot / 3) / series;
         for (place, value) in (0..).zip(&bar.values) {
-            let height = value * (floor - ABOVE) / highest;
-            let (x, y) = (day * slot + slot / 6 + place * width, floor - height);
+            let height = value * (FLOOR - ABOVE) / highest;
+            let (x, y) = (day * slot + slot / 6 + place * width, FLOOR - height);
             let kind = if place == 0 { "bars" } else { "bars second" };
             // Writing to a string cannot fail.
             let _ = write!(svg, r#"<rect class="{kind}" x="{x}" y="{y}" width="{width}" height="{height}" rx="2"/>"#);
@@ -52,13 +55,10 @@ pub(super) fn draw(bars: &[Bar], alternative: &'static str) -> Svg {
     end(svg, highest)
 }
 
-/// A drawing's frame, and where its floor is.
-fn begin(alternative: &'static str) -> (String, i64) {
-    let floor = HEIGHT - BELOW;
-    let svg = format!(
-        r#"<svg class="plot" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{alternative}"><path class="axis" d="M0 {floor}h{WIDTH}"/>"#
-    );
-    (svg, floor)
+fn begin(alternative: &'static str) -> String {
+    format!(
+        r#"<svg class="plot" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{alternative}"><path class="axis" d="M0 {FLOOR}h{WIDTH}"/>"#
+    )
 }
 
 fn end(mut svg: String, highest: i64) -> Svg {
@@ -75,14 +75,14 @@ pub(super) fn pile<const SERIES: usize>(
 ) -> Svg {
     let highest =
         hours.iter().filter_map(|(_, pile)| pile.as_ref()).map(|pile| pile.iter().sum()).max().unwrap_or(0).max(1);
-    let (mut svg, floor) = begin(alternative);
+    let mut svg = begin(alternative);
     let count = i64::try_from(hours.len()).unwrap_or(1).max(1);
     for (hour, (label, pile)) in (0..).zip(hours) {
         let (left, right) = (hour * WIDTH / count, (hour + 1) * WIDTH / count);
         let mut below = 0;
         for (value, kind) in pile.iter().flatten().zip(kinds).filter(|(value, _)| **value > 0) {
-            let height = |pile: i64| pile * (floor - ABOVE) / highest;
-            let (y, height) = (floor - height(below + value), height(below + value) - height(below));
+            let height = |pile: i64| pile * (FLOOR - ABOVE) / highest;
+            let (y, height) = (FLOOR - height(below + value), height(below + value) - height(below));
             let width = right - left;
             let _ = write!(svg, r#"<rect class="pile {kind}" x="{left}" y="{y}" width="{width}" height="{height}"/>"#);
             below += value;

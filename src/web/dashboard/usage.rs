@@ -123,16 +123,12 @@ fn states(hours: &[Counted]) -> Svg {
 
 /// Days of which something is known, the oldest first.
 fn by_day(hours: &[Counted]) -> Vec<Stood> {
-    let mut days: Vec<Stood> = Vec::new();
-    for (hour, pile) in hours {
-        let Some(pile) = pile else { continue };
-        let date = hour.date_naive();
-        match days.last_mut().filter(|day| day.date == date) {
-            Some(day) => day.most.iter_mut().zip(pile).for_each(|(most, count)| *most = (*most).max(*count)),
-            None => days.push(Stood { date, most: *pile }),
-        }
+    let mut days: BTreeMap<NaiveDate, [i64; KINDS.len()]> = BTreeMap::new();
+    for (hour, pile) in hours.iter().filter_map(|(hour, pile)| Some((hour, (*pile)?))) {
+        let most = days.entry(hour.date_naive()).or_default();
+        most.iter_mut().zip(pile).for_each(|(most, count)| *most = (*most).max(count));
     }
-    days
+    days.into_iter().map(|(date, most)| Stood { date, most }).collect()
 }
 
 #[cfg(test)]
